@@ -1,0 +1,1 @@
+"""The gpurefine command line."""

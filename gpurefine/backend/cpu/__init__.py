@@ -1,0 +1,1 @@
+"""NumPy arrays with the irregular loops compiled by numba, all cores."""

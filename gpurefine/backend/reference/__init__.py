@@ -1,0 +1,1 @@
+"""Pure NumPy, float64: the readable definition of every operation."""

@@ -1,0 +1,162 @@
+"""Options, each with one home: a dataclass field with default, unit and help.
+
+The command line and the TOML reader are generated from these fields, so that an option that is not
+here does not exist.  Each field's metadata holds ``help`` (for a crystallographer), ``unit``, ``choices``,
+``flag`` (the option's spelling when it is not the field's name) and ``metavar``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+
+def option(default: Any, help: str, unit: str = "", **metadata: Any) -> Any:
+    """A dataclass field that is also a command-line option."""
+    meta = {"help": help, "unit": unit, **metadata}
+    if isinstance(default, (list, tuple)):
+        return field(default=tuple(default), metadata=meta)
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Which measurements are used."""
+
+    labels: str | None = option(
+        None,
+        "MTZ columns to use, separated by commas: F,SIGF[,FREE], I,SIGI[,FREE] or F(+),SIGF(+),F(-),SIGF(-)[,FREE]. The "
+        "column types in the file decide what they are. Paths such as /crystal/dataset/FP are accepted. "
+        "Default: found by type and usual names.",
+        metavar="COLUMNS",
+    )
+    free_flag: int | None = option(
+        None, "Value of the free column that marks the test set. Default: worked out from the column.", metavar="N"
+    )
+    free_file: str | None = option(
+        None, "MTZ file whose one integer column is the free set, where the data file has none.", metavar="FILE"
+    )
+    d_min: float | None = option(None, "High-resolution limit.", "Å", metavar="D")
+    d_max: float | None = option(None, "Low-resolution limit.", "Å", metavar="D")
+
+
+@dataclass(frozen=True, slots=True)
+class ChemistryOptions:
+    """Where restraints come from."""
+
+    monlib: str | None = option(
+        None,
+        "Monomer library directory. Default: $CLIBD_MON, else CCP4's and Debian's usual places, else the library "
+        "embedded in gpurefine.",
+        metavar="DIR",
+    )
+    ligand: tuple[str, ...] = option(
+        (), "Dictionary (CIF) of a ligand or link; may be given several times.", metavar="FILE"
+    )
+    hydrogens: str = option(
+        "add",
+        "Hydrogens: add riding hydrogens (and replace those given), keep those in the model, or drop them all.",
+        choices=("add", "keep", "drop"),
+    )
+    write_hydrogens: bool = option(False, "Write hydrogens to the output model.")
+
+
+@dataclass(frozen=True, slots=True)
+class SolventOptions:
+    """Bulk solvent and scaling."""
+
+    scale: str = option(
+        "smooth",
+        "smooth: k_mask and k_iso are smooth functions of resolution; simple: exponential k_mask, no k_iso.",
+        choices=("smooth", "simple"),
+    )
+    solvent: str = option(
+        "mask", "Bulk-solvent model: a flat mask, Babinet's principle, both, or none.",
+        choices=("mask", "babinet", "both", "none"),
+    )
+    probe_radius: float = option(1.0, "Radius added to van der Waals radii for the solvent mask.", "Å")
+    ion_probe_radius: float = option(0.8, "Radius added to ionic radii for the solvent mask.", "Å")
+    shrink_radius: float = option(0.8, "Radius by which the mask is shrunk back.", "Å")
+
+    def __post_init__(self) -> None:
+        for name in ("probe_radius", "ion_probe_radius", "shrink_radius"):
+            if not 0.0 <= getattr(self, name) <= 3.0:
+                raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 3 Å.")
+
+
+@dataclass(frozen=True, slots=True)
+class RefineOptions:
+    """How the model is refined."""
+
+    cycles: int = option(10, "Number of refinement cycles.", metavar="N")
+    weight: str = option(
+        "auto", "Weight of the X-ray term: auto, which keeps the bond r.m.s.Z inside --rmsz, or a number.",
+        metavar="auto|NUMBER",
+    )
+    rmsz: str = option("0.5,1.0", "Band of bond r.m.s.Z that the automatic weight steers into.", metavar="LOW,HIGH")
+    adp: str = option("iso", "Displacement parameters: isotropic, or fixed at the values given.", choices=("iso", "fixed"))
+    fix_xyz: bool = option(False, "Do not refine coordinates.")
+    adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")
+
+    def __post_init__(self) -> None:
+        if self.cycles < 0:
+            raise UsageError("--cycles must be 0 or more.")
+        if self.weight != "auto":
+            try:
+                value = float(self.weight)
+            except ValueError:
+                raise UsageError(f"--weight must be auto or a number, not '{self.weight}'.") from None
+            if not 0.0 < value < 1e6:
+                raise UsageError("--weight must be a positive number below 1e6.")
+        self.rmsz_band()
+        if self.adp_weight < 0.0:
+            raise UsageError("--adp-weight must be 0 or more.")
+
+    def rmsz_band(self) -> tuple[float, float]:
+        """Lower and upper bond r.m.s.Z of the automatic weight."""
+        try:
+            low, high = (float(x) for x in self.rmsz.split(","))
+        except ValueError:
+            raise UsageError(f"--rmsz must be two numbers such as 0.5,1.0, not '{self.rmsz}'.") from None
+        if not 0.0 < low < high:
+            raise UsageError("--rmsz must be two positive numbers, the smaller first.")
+        return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where and how the program runs."""
+
+    device: str = option("auto", "Device: auto, cpu, cuda or cuda:N.", metavar="auto|cpu|cuda[:N]")
+    threads: int = option(0, "CPU threads; 0 means all cores.", metavar="N")
+    quiet: bool = option(False, "Print nothing but errors.")
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise UsageError("--threads must be 0 (all cores) or a positive number.")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All options of one refinement."""
+
+    model: str
+    data_file: str
+    prefix: str
+    data: DataOptions = DataOptions()
+    chemistry: ChemistryOptions = ChemistryOptions()
+    solvent: SolventOptions = SolventOptions()
+    refine: RefineOptions = RefineOptions()
+    run: RunOptions = RunOptions()
+
+    def output(self, suffix: str) -> Path:
+        """Path of the output file with ``suffix`` (".mtz")."""
+        return Path(self.prefix + suffix)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every option with its effective value, for the report."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,1 @@
+"""Files, symmetry and chemistry: the only part that calls gemmi."""

@@ -1,0 +1,78 @@
+"""Sparse symmetric block matrices of the normal equations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NumericalError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockPattern:
+    """Which pairs of atoms share a block, and the row-owned view the products use.
+
+    Attributes:
+        n: number of block rows (atoms).
+        pairs: (m, 2) int32, i < j, lexicographically sorted, unique.
+        row_start: (n + 1,) int32: entries of row i are row_start[i]:row_start[i+1].
+        column: (2 m,) int32: the other atom of each entry.
+        slot: (2 m,) int32: the pair of each entry, index into ``pairs``.
+        transposed: (2 m,) bool: the entry is the transpose of the stored block.
+    """
+
+    n: int
+    pairs: NDArray[np.int32]
+    row_start: NDArray[np.int32]
+    column: NDArray[np.int32]
+    slot: NDArray[np.int32]
+    transposed: NDArray[np.bool_]
+
+    @staticmethod
+    def from_pairs(n: int, first: NDArray[np.int32], second: NDArray[np.int32]) -> BlockPattern:
+        """Pattern of all given atom pairs (any order, repeats and i == j allowed and dropped)."""
+        low = np.minimum(first, second).astype(np.int64)
+        high = np.maximum(first, second).astype(np.int64)
+        keep = low < high
+        key = np.unique(low[keep] * n + high[keep])
+        pairs = np.stack([key // n, key % n], axis=1).astype(np.int32)
+        m = len(pairs)
+        row = np.concatenate([pairs[:, 0], pairs[:, 1]])
+        column = np.concatenate([pairs[:, 1], pairs[:, 0]])
+        slot = np.concatenate([np.arange(m), np.arange(m)])
+        transposed = np.concatenate([np.zeros(m, bool), np.ones(m, bool)])
+        order = np.lexsort((column, row))
+        row_start = np.zeros(n + 1, np.int64)
+        np.cumsum(np.bincount(row, minlength=n), out=row_start[1:])
+        return BlockPattern(
+            n, pairs, row_start.astype(np.int32), column[order].astype(np.int32),
+            slot[order].astype(np.int32), transposed[order],
+        )
+
+    def find(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Slot of each pair (k,) given with first < second.
+
+        Raises:
+            NumericalError: a pair is not in the pattern.
+        """
+        key = self.pairs[:, 0].astype(np.int64) * self.n + self.pairs[:, 1]
+        wanted = np.asarray(first, np.int64) * self.n + second
+        slot = np.searchsorted(key, wanted)
+        if len(wanted) and (slot.max(initial=0) >= len(key) or np.any(key[slot] != wanted)):
+            raise NumericalError("A restraint couples two atoms that the normal matrix has no block for.")
+        return slot.astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockMatrix:
+    """Values of a symmetric block matrix.
+
+    ``diagonal`` (n, s, s) and ``off`` (m, s, s) float64, the latter the block (i, j) of ``pattern.pairs``
+    (rows belong to i, columns to j); s = 3 for positions, 1 for isotropic B.
+    """
+
+    pattern: BlockPattern
+    diagonal: NDArray[np.float64]
+    off: NDArray[np.float64]

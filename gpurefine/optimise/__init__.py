@@ -1,0 +1,1 @@
+"""Steps towards the minimum; knows nothing of crystallography."""

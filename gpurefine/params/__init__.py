@@ -1,0 +1,1 @@
+"""What is refined, and how it maps onto atoms."""

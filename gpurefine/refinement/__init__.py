@@ -1,0 +1,1 @@
+"""Composition of a refinement: problem, cycle, weight, maps, statistics."""

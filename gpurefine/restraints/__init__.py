@@ -1,0 +1,1 @@
+"""Prior knowledge: geometry, contacts and displacement parameters."""
