@@ -1,0 +1,68 @@
+"""The command ``gpurefine`` and its subcommands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from gpurefine import __version__
+
+from . import failure
+from .example import example
+from .fcalc import fcalc
+from .info import info
+from .maps import maps
+from .refine import refine
+
+
+class WorkflowGroup(click.Group):
+    """Lists its commands in the order in which they are added (click sorts them by name)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands."""
+        return list(self.commands)
+
+
+@click.group(cls=WorkflowGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="gpurefine")
+def commands() -> None:
+    """Refine macromolecular crystal structures against X-ray data.
+
+    A model (PDB or mmCIF) and merged data (MTZ) go in; a better model, maps that Coot opens
+    and the statistics come out.
+
+    \b
+    To begin with:
+      gpurefine example demo
+      gpurefine refine demo/1l2h_shaken.pdb demo/1l2h.mtz -o demo/refined
+    """
+
+
+for command in (refine, maps, fcalc, info, example):
+    commands.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: that of the process); returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with failure.sigterm_raises():
+            outcome = commands.main(given, prog_name="gpurefine", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has closed it (gpurefine info | head): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        return failure.report(error, failure.current_prefix(given))
+    return outcome if isinstance(outcome, int) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the installed command."""
+    sys.exit(run(arguments))

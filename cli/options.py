@@ -1,0 +1,120 @@
+"""Command-line options, generated from the fields of the option dataclasses in :mod:`gpurefine.config`."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from gpurefine.config import ChemistryOptions, Config, DataOptions, RefineOptions, RunOptions, SolventOptions
+
+GROUPS: dict[str, type] = {
+    "data": DataOptions,
+    "chemistry": ChemistryOptions,
+    "solvent": SolventOptions,
+    "refine": RefineOptions,
+    "run": RunOptions,
+}
+"""Field of :class:`Config` → the dataclass that holds the group's options, in the order of the help text."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class GroupedOption(click.Option):
+    """An option that knows under which heading of the help text it belongs."""
+
+    heading = "Files and help"
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under headings, in the order of the workflow."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, one section per heading."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                sections.setdefault(getattr(parameter, "heading", GroupedOption.heading), []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def heading_of(group: type) -> str:
+    """The first sentence of a dataclass's docstring, as a heading."""
+    return (group.__doc__ or group.__name__).strip().splitlines()[0].rstrip(".")
+
+
+def flag_of(field: dataclasses.Field[Any]) -> str:
+    """The option's spelling on the command line."""
+    flag = str(field.metadata.get("flag") or field.name.replace("_", "-"))
+    return flag if flag.startswith("--") else f"--{flag}"
+
+
+def help_of(field: dataclasses.Field[Any]) -> str:
+    """The option's help text with its unit."""
+    text, unit = str(field.metadata["help"]), field.metadata.get("unit")
+    return f"{text} [{unit}]" if unit else text
+
+
+def options_of(group: type) -> Iterator[dataclasses.Field[Any]]:
+    """The fields of ``group`` that are options."""
+    yield from (field for field in dataclasses.fields(group) if "help" in field.metadata)
+
+
+def click_option(name: str, group: type, field: dataclasses.Field[Any]) -> Callable[[Function], Function]:
+    """The click option of one field of the group called ``name``."""
+    hint = typing.get_type_hints(group)[field.name]
+    kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+    settings: dict[str, Any] = {
+        "help": help_of(field),
+        "metavar": field.metadata.get("metavar"),
+        "show_default": field.default not in (None, (), False),
+        "default": field.default,
+        "cls": type("Option", (GroupedOption,), {"heading": heading_of(group)}),
+    }
+    if typing.get_origin(hint) is tuple:
+        settings |= {"multiple": True, "type": kinds[0]}
+    elif hint is bool:
+        settings |= {"is_flag": True}
+    elif "choices" in field.metadata:
+        settings |= {"type": click.Choice(field.metadata["choices"], case_sensitive=False)}
+    else:
+        settings |= {"type": kinds[0] if kinds else hint}
+    return click.option(flag_of(field), f"{name}__{field.name}", **settings)
+
+
+def config_options(without: tuple[str, ...] = ()) -> Callable[[Function], Function]:
+    """Add every option of :data:`GROUPS`, except the groups and the options ("group.field") in ``without``."""
+
+    def add(function: Function) -> Function:
+        for name, group in reversed(GROUPS.items()):
+            if name in without:
+                continue
+            for field in reversed(list(options_of(group))):
+                if f"{name}.{field.name}" not in without:
+                    function = click_option(name, group, field)(function)
+        return function
+
+    return add
+
+
+def config_from(model: str, data_file: str, prefix: str, values: Mapping[str, Any], **fixed: dict[str, Any]) -> Config:
+    """The configuration that the command line asks for.
+
+    ``values`` holds what click parsed ("group__field" → value); ``fixed`` (group → field → value) overrides it.
+    Fields that were no option of the command keep their defaults.
+    """
+    groups: dict[str, Any] = {}
+    for name, group in GROUPS.items():
+        chosen = {
+            field.name: values[f"{name}__{field.name}"]
+            for field in options_of(group)
+            if f"{name}__{field.name}" in values
+        }
+        groups[name] = group(**(chosen | fixed.get(name, {})))
+    return Config(model=model, data_file=data_file, prefix=prefix, **groups)
