@@ -9,7 +9,7 @@ import click
 @click.argument("model", metavar="MODEL")
 @click.option("--d-min", type=click.FloatRange(min=0.0, min_open=True), required=True, metavar="D",
               help="High-resolution limit. [Å]")  # fmt: skip
-@click.option("--direct", is_flag=True, help="Also sum over all atoms exactly (slow) and show the difference per shell.")
+@click.option("--direct", is_flag=True, help="Also sum over all atoms exactly (slow) and show how far the two differ.")
 @click.option("-o", "--output", metavar="FILE.mtz", help="Write the structure factors (columns FC, PHIC).")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="CPU threads; 0 means all cores.")  # fmt: skip

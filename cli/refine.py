@@ -37,7 +37,7 @@ def run_job(config: Config, write_model: bool = True) -> None:
 @click.argument("data", metavar="DATA")
 @click.option(
     "-o", "--output", "prefix", metavar="PREFIX",
-    help="Results go to PREFIX.cif, .pdb, .mtz, .json and .log. Default: the model's name with _refined, in this folder.",
+    help="Results go to PREFIX.cif, .pdb, .mtz, .json, .log. Default: the model's name with _refined, in this folder.",
 )  # fmt: skip
 @config_options()
 def refine(model: str, data: str, prefix: str | None, **values: Any) -> None:
