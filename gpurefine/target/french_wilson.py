@@ -29,7 +29,7 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Amplitudes:
-    """Posterior mean ``f`` (n,) and standard deviation ``sigma`` (n,) of amplitudes; ``wilson_mean`` (n,) is Σ, ε included."""
+    """Posterior mean ``f`` (n,) and standard deviation ``sigma`` (n,) of F; ``wilson_mean`` (n,) is Σ, ε included."""
 
     f: F64
     sigma: F64

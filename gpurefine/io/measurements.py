@@ -1,0 +1,127 @@
+"""Measured values on unique indices: Friedel mates averaged, equivalents merged, bad measurements dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+F64 = NDArray[np.float64]
+
+LARGEST_BAD_FRACTION = 0.10
+"""More measurements without a usable standard uncertainty than this are an error."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurements:
+    """``hkl`` (n, 3) int32 unique indices in lexical order; ``value``, ``sigma`` (n,) float64, finite, sigma > 0."""
+
+    hkl: NDArray[np.int32]
+    value: F64
+    sigma: F64
+
+    def __len__(self) -> int:
+        return len(self.hkl)
+
+    def select(self, keep: NDArray[np.bool_]) -> Measurements:
+        """Those where ``keep`` (n,) is True."""
+        return Measurements(self.hkl[keep], self.value[keep], self.sigma[keep])
+
+
+def average_mates(values: F64, sigmas: F64) -> tuple[F64, F64]:
+    """Mean of Friedel mates weighted by 1/σ²; a mate that stands alone is taken as it is.
+
+    Args:
+        values, sigmas: (n, 2), + and −; NaN or σ ≤ 0 marks an unusable mate.
+
+    Returns:
+        (n,) value and (n,) sigma.  Where neither σ is usable, the plain mean of the values and NaN.
+    """
+    usable = np.isfinite(values) & np.isfinite(sigmas) & (sigmas > 0.0)
+    weight = np.where(usable, 1.0 / np.where(usable, sigmas, 1.0) ** 2, 0.0)
+    total = weight.sum(axis=1)
+    some = total > 0.0
+    divisor = np.where(some, total, 1.0)
+    present = np.isfinite(values)
+    plain = np.where(present, values, 0.0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    plain[~present.any(axis=1)] = np.nan
+    mean = np.where(some, (weight * np.where(usable, values, 0.0)).sum(axis=1) / divisor, plain)
+    return mean, np.where(some, 1.0 / np.sqrt(divisor), np.nan)
+
+
+def clean(
+    hkl: NDArray[np.int32], value: F64, sigma: F64, amplitudes: bool, path: str
+) -> tuple[Measurements, list[str]]:
+    """Usable measurements on unique indices, and what was done to get them.
+
+    A value that is not a number, and 0 with uncertainty 0, mean that nothing was measured.  Negative amplitudes and
+    values without a positive uncertainty are dropped; equivalents are averaged with weights 1/σ².
+
+    Args:
+        hkl: (m, 3) indices in the asymmetric unit, in any order, perhaps repeated.
+        value, sigma: (m,).
+        amplitudes: the values are amplitudes (which cannot be negative).
+        path: file named in messages.
+
+    Raises:
+        InputError: nothing was measured, or more than 10 % have no usable uncertainty.
+    """
+    messages = []
+    measured = np.isfinite(value) & ~((value == 0.0) & ((sigma == 0.0) | ~np.isfinite(sigma)))
+    n_measured = int(measured.sum())
+    if n_measured == 0:
+        raise InputError(f"{path} has no measured value in the chosen columns.")
+    good_sigma = np.isfinite(sigma) & (sigma > 0.0)
+    n_bad = int((measured & ~good_sigma).sum())
+    if n_bad > LARGEST_BAD_FRACTION * n_measured:
+        raise InputError(
+            f"{n_bad} of {n_measured} measurements in {path} have no positive standard uncertainty; check that the "
+            "column of uncertainties is the right one (--labels)."
+        )
+    if n_bad:
+        messages.append(f"{n_bad} of {n_measured} measurements have no positive standard uncertainty and are left out.")
+    keep = measured & good_sigma
+    if amplitudes:
+        n_negative = int((keep & (value < 0.0)).sum())
+        if n_negative:
+            messages.append(f"{n_negative} negative amplitudes are left out.")
+        keep &= value >= 0.0
+    if not keep.any():
+        raise InputError(f"{path} has no usable measurement in the chosen columns.")
+    merged, n_repeated = _merge(hkl[keep], value[keep], sigma[keep])
+    if n_repeated:
+        messages.append(f"{n_repeated} repeated or equivalent measurements were averaged with their equivalents.")
+    return merged, messages
+
+
+def _merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements, int]:
+    """Average equal indices; also how many measurements that removes."""
+    unique, inverse = np.unique(hkl, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    if len(unique) == len(hkl):
+        order = np.argsort(inverse)
+        return Measurements(unique, value[order], sigma[order]), 0
+    weight = np.bincount(inverse, weights=1.0 / sigma**2)
+    mean = np.bincount(inverse, weights=value / sigma**2) / weight
+    return Measurements(unique, mean, 1.0 / np.sqrt(weight)), len(hkl) - len(unique)
+
+
+def positions(of: NDArray[np.int32], among: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Where each index of ``of`` (n, 3) is in ``among`` (m, 3, unique): (n,) int64, −1 where it is not."""
+    both = np.concatenate([among, of])
+    low = both.min(axis=0).astype(np.int64)
+    span = both.max(axis=0).astype(np.int64) - low + 1
+
+    def key(hkl: NDArray[np.int32]) -> NDArray[np.int64]:
+        h = hkl.astype(np.int64) - low
+        return np.asarray((h[:, 0] * span[1] + h[:, 1]) * span[2] + h[:, 2])
+
+    keys = key(among)
+    order = np.argsort(keys)
+    wanted = key(of)
+    at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    found = order[at]
+    return np.where(keys[found] == wanted, found, -1)
