@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -67,8 +68,14 @@ class Console:
             return
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
+            return
+        try:
             click.echo(text)
+        except BrokenPipeError:
+            # Whoever read the lines has gone (gpurefine refine ... | head): the refinement goes on, silently.
+            self.quiet = True
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def number(value: float | None, digits: int) -> str:

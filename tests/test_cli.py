@@ -285,14 +285,21 @@ def test_info_refuses_a_missing_library(capsys: pytest.CaptureFixture[str]) -> N
     assert "nowhere/at/all" in capsys.readouterr().err
 
 
-def test_closed_pipe_is_no_error() -> None:
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        ("from gpurefine.cli.main import main; main(['--help'])", 1),
+        ("from gpurefine.cli.console import Console; c = Console(1); c.line('a'); c.line('b'); assert c.quiet", 0),
+    ],
+    ids=["help", "refinement goes on"],
+)
+def test_reader_that_left_causes_no_traceback(code: str, exit_code: int) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    code = "from gpurefine.cli.main import main; main(['--help'])"
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
         )
     finally:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (exit_code, "")
