@@ -1,0 +1,63 @@
+"""Collect derivative rows by atom and by block.
+
+Every output has one writer, so that all thread counts give the same bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from ..ops_restraints import F64, I32
+
+
+@njit(cache=True, error_model="numpy")
+def half_squares(z: F64, begin: int, end: int) -> float:
+    """½ Σ z² over ``z[begin:end]`` in a fixed order."""
+    total = 0.0
+    for k in range(begin, end):
+        total += z[k] * z[k]
+    return 0.5 * total
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def gather_gradient(start: I32, order: I32, row_residual: I32, z: F64, jacobian: F64, gradient: F64) -> None:
+    """Add Σ z J̃ over the rows of each atom to ``gradient`` (n, 3)."""
+    for i in prange(len(gradient)):
+        x, y, w = 0.0, 0.0, 0.0
+        for e in range(start[i], start[i + 1]):
+            r = order[e]
+            f = z[row_residual[r]]
+            x += f * jacobian[r, 0]
+            y += f * jacobian[r, 1]
+            w += f * jacobian[r, 2]
+        gradient[i, 0] += x
+        gradient[i, 1] += y
+        gradient[i, 2] += w
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, diagonal: F64, off: F64) -> None:
+    """Add Σ J̃_a J̃_bᵀ of each block to ``diagonal`` (n, 3, 3) and ``off`` (m, 3, 3)."""
+    for b in prange(len(start) - 1):
+        b00, b01, b02 = 0.0, 0.0, 0.0
+        b10, b11, b12 = 0.0, 0.0, 0.0
+        b20, b21, b22 = 0.0, 0.0, 0.0
+        for e in range(start[b], start[b + 1]):
+            i, j = rows[e, 0], rows[e, 1]
+            x, y, z = jacobian[i, 0], jacobian[i, 1], jacobian[i, 2]
+            u, v, w = jacobian[j, 0], jacobian[j, 1], jacobian[j, 2]
+            b00 += x * u
+            b01 += x * v
+            b02 += x * w
+            b10 += y * u
+            b11 += y * v
+            b12 += y * w
+            b20 += z * u
+            b21 += z * v
+            b22 += z * w
+        block = np.array(((b00, b01, b02), (b10, b11, b12), (b20, b21, b22)))
+        if b < n:
+            diagonal[b] += block
+        else:
+            off[b - n] += block

@@ -1,0 +1,146 @@
+"""Pairs that covalent bonds take out of the non-bonded list.
+
+One and two bonds apart are left out (two bonds apart only where an angle restrains them; otherwise they repel
+as bare atoms), three bonds apart repel as torsion pairs unless one plane holds both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.crystal import Crystal
+from ..model.topology import Topology
+from .arrays import geometry_terms, term_pairs
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+LEFT_OUT, TORSION, BARE = 0, 1, 2
+"""Kinds of an exclusion: never listed, listed as 1-4 pair, listed as 1-3 pair without an angle restraint."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exclusions:
+    """Pairs near in the bond graph.
+
+    ``start`` (n + 1,), ``atom`` (k,) and ``kind`` (k,) int8: partners j > i of atom i in the same asymmetric unit.
+    ``through_symmetry`` (q, 7) int32: first, second (≥ first), operation, three cell shifts, kind.
+    """
+
+    start: I32
+    atom: I32
+    kind: NDArray[np.int8]
+    through_symmetry: I32
+
+
+def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
+    """Exclusions of the bond graph of ``topology``."""
+    n = topology.n_atoms
+    bonds = topology.bonds
+    inside = (bonds.image == 0) & ~bonds.shift.any(axis=1)
+    i, j = bonds.atoms[inside, 0].astype(np.int64), bonds.atoms[inside, 1].astype(np.int64)
+    source, target = np.concatenate([i, j]), np.concatenate([j, i])
+    order = np.lexsort((target, source))
+    source, target = source[order], target[order]
+    start = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(source, minlength=n), out=start[1:])
+    angles = topology.angles.atoms
+    angled = _keys(angles[:, 0], angles[:, 2], n)
+    planar = _keys(*term_pairs(geometry_terms(topology, crystal))[4], n)
+
+    one = _keys(source, target, n)
+    s, t = _step(source, target, start, target)
+    two = np.setdiff1d(_keys(s, t, n), one)
+    s, t = _step(s, t, start, target)
+    three = np.setdiff1d(_keys(s, t, n), np.concatenate([one, two]))
+    key = np.concatenate([one, two, three])
+    kind = np.concatenate([
+        np.full(len(one), LEFT_OUT), np.where(np.isin(two, angled), LEFT_OUT, BARE),
+        np.where(np.isin(three, planar), LEFT_OUT, TORSION),
+    ]).astype(np.int8)
+    order = np.argsort(key, kind="stable")
+    key, kind = key[order], kind[order]
+    pair_start = np.zeros(n + 1, np.int32)
+    np.cumsum(np.bincount(key // n, minlength=n), out=pair_start[1:])
+    return Exclusions(
+        pair_start, (key % n).astype(np.int32), kind,
+        _through_symmetry(topology, crystal, start, target, set(angled.tolist()), set(planar.tolist())),
+    )
+
+
+def _keys(first: NDArray[np.integer], second: NDArray[np.integer], n: int) -> I64:
+    """Sorted unique low·n + high of pairs of different atoms."""
+    low = np.minimum(first, second).astype(np.int64)
+    high = np.maximum(first, second).astype(np.int64)
+    return np.unique(low[low < high] * n + high[low < high])
+
+
+def _step(source: I64, target: I64, start: I64, neighbour: I64) -> tuple[I64, I64]:
+    """Walks (source, end) one bond longer."""
+    count = start[target + 1] - start[target]
+    offset = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    longer = neighbour[np.repeat(start[target], count) + offset]
+    origin = np.repeat(source, count)
+    key = np.unique(origin * (len(start) - 1) + longer)
+    return key // (len(start) - 1), key % (len(start) - 1)
+
+
+def _through_symmetry(
+    topology: Topology, crystal: Crystal, start: I64, neighbour: I64, angled: set[int], planar: set[int]
+) -> I32:
+    """Pairs up to three bonds apart on walks that cross a bond to a symmetry copy."""
+    n = topology.n_atoms
+    bonds = topology.bonds
+    crossing = np.flatnonzero((bonds.image != 0) | bonds.shift.any(axis=1))
+    if len(crossing) == 0:
+        return np.zeros((0, 7), np.int32)
+    jumps: dict[int, list[tuple[int, NDArray[np.float64]]]] = {}
+    for b in crossing:
+        matrix = np.eye(4)
+        matrix[:3, :3] = crystal.rotations[bonds.image[b]]
+        matrix[:3, 3] = crystal.translations[bonds.image[b]] + bonds.shift[b]
+        first, second = (int(a) for a in bonds.atoms[b])
+        jumps.setdefault(first, []).append((second, matrix))
+        jumps.setdefault(second, []).append((first, np.linalg.inv(matrix)))
+    near = set(jumps)
+    for _ in range(2):
+        near |= {int(k) for a in near for k in neighbour[start[a] : start[a + 1]]}
+    rows = []
+    for atom in sorted(near):
+        seen = {(atom, *_operation(np.eye(4), crystal))}
+        level: list[tuple[int, NDArray[np.float64]]] = [(atom, np.eye(4))]
+        for depth in (1, 2, 3):
+            following = []
+            for a, matrix in level:
+                inside = [(int(k), np.eye(4)) for k in neighbour[start[a] : start[a + 1]]]
+                for b, jump in (*inside, *jumps.get(a, [])):
+                    place = matrix @ jump
+                    image = _operation(place, crystal)
+                    if (b, *image) in seen:
+                        continue
+                    seen.add((b, *image))
+                    following.append((b, place))
+                    if b < atom or not any(image):
+                        continue
+                    key = atom * n + b
+                    kind = LEFT_OUT
+                    if depth == 2 and key not in angled:
+                        kind = BARE
+                    if depth == 3 and key not in planar:
+                        kind = TORSION
+                    rows.append((atom, b, *image, kind))
+            level = following
+    return np.array(rows, np.int32).reshape(-1, 7)
+
+
+def _operation(matrix: NDArray[np.float64], crystal: Crystal) -> tuple[int, int, int, int]:
+    """Operation index and cell shift of a fractional (4, 4) transformation of the group."""
+    rest = matrix[:3, 3] - crystal.translations
+    shift = np.round(rest)
+    fits = np.all(np.abs(rest - shift) < 1e-3, axis=1)
+    fits &= np.all(np.abs(matrix[:3, :3] - crystal.rotations) < 1e-3, axis=(1, 2))
+    op = int(np.flatnonzero(fits)[0])
+    return op, int(shift[op, 0]), int(shift[op, 1]), int(shift[op, 2])

@@ -1,0 +1,83 @@
+"""Covalent geometry: bonds, angles, torsions, chirals and planes (Murshudov et al. 2011, section 2.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.ops_restraints import KINDS, GeometryResiduals, RestraintOps
+from ..errors import ChemistryError
+from ..model.blocks import BlockMatrix, BlockPattern
+from ..model.crystal import Crystal
+from ..model.topology import Topology
+from .arrays import geometry_terms, term_pairs
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GeometryResult:
+    """Value and derivatives of restraints on positions.
+
+    Attributes:
+        value: Σ ½ z².
+        values: the same by kind of restraint.
+        gradient: (n, 3) Å⁻¹; rows of riding atoms are zero, their share being with the parent.
+        matrices: Gauss–Newton blocks (Å⁻²), to be summed; empty unless asked for.
+    """
+
+    value: float
+    values: dict[str, float]
+    gradient: F64
+    matrices: list[BlockMatrix]
+
+
+class GeometryRestraints:
+    """The covalent restraints of one model, planned once.
+
+    Attributes:
+        pattern: blocks of the Gauss–Newton matrix, on the atoms that do not ride.
+    """
+
+    def __init__(self, topology: Topology, crystal: Crystal, backend: RestraintOps, owner: I32 | None = None) -> None:
+        """Plan the restraints; ``owner`` (n,) takes each atom's derivatives (default: the parent it rides on).
+
+        Raises:
+            ChemistryError: an atom rides on a riding atom.
+        """
+        self._backend = backend
+        self.owner: I32 = np.ascontiguousarray(topology.parent if owner is None else owner, dtype=np.int32)
+        if np.any(self.owner[self.owner] != self.owner):
+            raise ChemistryError(
+                "An atom rides on an atom that rides itself; each must ride on an atom with its own parameters."
+            )
+        terms = geometry_terms(topology, crystal)
+        pairs = term_pairs(terms)
+        first = np.concatenate([p[0] for p in pairs])
+        second = np.concatenate([p[1] for p in pairs])
+        self.pattern = BlockPattern.from_pairs(topology.n_atoms, self.owner[first], self.owner[second])
+        self._plan = backend.plan_geometry(terms, self.owner, self.pattern.pairs)
+
+    def value(self, xyz: F64) -> float:
+        """Σ ½ z² at ``xyz`` (n, 3) Å, hydrogens included."""
+        return float(self._backend.geometry(self._plan, xyz, None, None, None).sum())
+
+    def evaluate(self, xyz: F64, curvature: bool) -> GeometryResult:
+        """Value, gradient and, if asked for, Gauss–Newton blocks at ``xyz`` (n, 3) Å."""
+        n = len(xyz)
+        gradient = np.zeros((n, 3))
+        matrices: list[BlockMatrix] = []
+        diagonal = off = None
+        if curvature:
+            diagonal, off = np.zeros((n, 3, 3)), np.zeros((len(self.pattern.pairs), 3, 3))
+            matrices.append(BlockMatrix(self.pattern, diagonal, off))
+        values = self._backend.geometry(self._plan, xyz, gradient, diagonal, off)
+        named = {kind: float(v) for kind, v in zip(KINDS, values, strict=True)}
+        return GeometryResult(float(values.sum()), named, gradient, matrices)
+
+    def residuals(self, xyz: F64) -> GeometryResiduals:
+        """Observed minus ideal of every term at ``xyz`` (n, 3) Å."""
+        return self._backend.geometry_residuals(self._plan, xyz)
