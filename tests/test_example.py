@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import gemmi
@@ -74,6 +75,13 @@ def test_example_command_shows_what_to_do_next(
     assert Path("demo/1l2h.mtz").read_bytes() == gzip.decompress(packed.read_bytes())
 
 
+def documented(marker: str) -> set[str]:
+    """Names in the first column of a table of docs/files.md."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "files.md"
+    rows = page.read_text(encoding="utf-8").split(f"<!-- {marker} -->\n")[1].split("\n\n")[0].splitlines()
+    return {name for row in rows[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
 @pytest.mark.slow
 def test_refining_the_example_makes_it_better(example: tuple[Path, Path], tmp_path: Path) -> None:
     prefix = tmp_path / "refined"
@@ -85,6 +93,9 @@ def test_refining_the_example_makes_it_better(example: tuple[Path, Path], tmp_pa
     assert first["r_free"] - last["r_free"] > 0.03
     assert last["r_work"] < first["r_work"]
     assert report["n_free"] == 1519
+    assert set(report) == documented("json keys")
     map_file = gemmi.read_mtz_file(str(prefix.with_suffix(".mtz")))
-    assert {"FWT", "PHWT", "DELFWT", "PHDELWT"} <= {c.label for c in map_file.columns}
+    columns = {c.label for c in map_file.columns}
+    assert {"FWT", "PHWT", "DELFWT", "PHDELWT"} <= columns
+    assert columns - {"H", "K", "L"} == documented("mtz columns")
     assert len(gemmi.read_structure(str(prefix.with_suffix(".cif")))[0]) == 1
