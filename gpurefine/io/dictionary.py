@@ -12,6 +12,7 @@ from gemmi import cif
 
 from ..config import ChemistryOptions
 from ..errors import ChemistryError, InputError
+from .chirality import free_false_centres
 from .library_places import (
     ENERGY_FILE,
     LIST_FILE,
@@ -33,6 +34,7 @@ class Dictionary:
         monlib: what gemmi builds topologies from.
         source: where each residue's restraints come from: "embedded" or a file name.
         directory: the library directory in use, None where only the embedded library is.
+        links: names of the links it has (gemmi adds links of its own to ``monlib`` for bonds that have none).
         links_source: where links, modifications and energy types come from, "embedded" or a directory.
         messages: sentences to be told to the user.
     """
@@ -40,6 +42,7 @@ class Dictionary:
     monlib: gemmi.MonLib
     source: dict[str, str] = field(default_factory=dict)
     directory: str | None = None
+    links: frozenset[str] = frozenset()
     links_source: str = EMBEDDED
     messages: list[str] = field(default_factory=list)
 
@@ -79,6 +82,9 @@ def load_dictionary(
     for name in options.ligand:
         _load_ligand_file(dictionary, Path(name))
     unreadable = _load_residues(dictionary, [n for n in examples if n not in dictionary.source], directory, whole)
+    dictionary.links = frozenset(dictionary.monlib.links)
+    for name in dictionary.monlib.monomers:
+        free_false_centres(dictionary.monlib.monomers[name])
     unknown = [name for name in examples if name not in dictionary.source]
     if unknown and complete:
         listed = "\n".join(
@@ -270,9 +276,21 @@ def _read_blocks(monlib: gemmi.MonLib, blocks: list[cif.Block]) -> None:
     monlib.read_monomer_doc(document)
 
 
+def known_group(name: str) -> str:
+    """The group of a residue in gemmi's words ("D-peptide" is a peptide, "D-SACCHARIDE" a pyranose), "" when unknown."""
+    if gemmi.ChemComp.read_group(name) != gemmi.ChemComp.Group.Null:
+        return name
+    lower = name.lower()
+    for part, group in (("peptide", "peptide"), ("ketopyranose", "ketopyranose"), ("pyranose", "pyranose"),
+                        ("furanose", "furanose"), ("saccharide", "pyranose"), ("rna", "RNA"), ("dna", "DNA")):  # fmt: skip
+        if part in lower:
+            return group
+    return ""
+
+
 def _set_group(monlib: gemmi.MonLib, name: str, document: cif.Document) -> None:
     """Set the group (peptide, pyranose, …) that a document's list of residues gives."""
     for block in document:
         for row in block.find("_chem_comp.", ["id", "group"]):
-            if row.str(0) == name:
-                monlib.monomers[name].set_group(row.str(1))
+            if row.str(0) == name and (group := known_group(row.str(1))):
+                monlib.monomers[name].set_group(group)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..model.crystal import Crystal
 from ..model.topology import Bonds
+from .dictionary import Dictionary
 from .model_checks import atom_label, listed
 
 # A link is found where the atoms are nearer than this many times the ideal bond, as REFMAC and servalcat do.
@@ -24,8 +25,8 @@ class LinkRecord:
     """One bond between residues that is not a plain peptide or phosphodiester bond.
 
     Attributes:
-        link: name of the link in the dictionary ("BETA1-4"), or "bond" where the dictionary has none and only the
-            distance is restrained.
+        link: name of the link in the dictionary ("BETA1-4"); where the dictionary has none and only the distance is
+            restrained, "metal" for a bond to a metal and "bond" for any other.
         atom1, atom2: labels of the bonded atoms.
         distance, ideal: Å in the model as read and in the dictionary.
         origin: "file" for LINK, SSBOND and _struct_conn, "distance" where gpurefine found it, "chain" within a polymer.
@@ -248,7 +249,8 @@ def strip_coordinated(st: gemmi.Structure, monlib: gemmi.MonLib, messages: list[
             distance = search.dist(metal.atom.pos, mark.pos)
             if distance > float(monlib.find_ideal_distance(metal, cra)) + COORDINATION_MARGIN:
                 continue
-            if frozenset((_label(metal), _label(cra))) not in linked:
+            same = metal.residue.seqid == cra.residue.seqid and metal.chain.name == cra.chain.name
+            if not same and frozenset((_label(metal), _label(cra))) not in linked:
                 free.append(f"{_label(metal)} – {_label(cra)} {distance:.2f} Å")
             if not cra.residue.is_water():
                 cra.atom.calc_flag = gemmi.CalcFlag.NoHydrogen
@@ -265,6 +267,7 @@ PLAIN = frozenset(["TRANS", "PTRANS", "NMTRANS", "CIS", "PCIS", "NMCIS", "p", "g
 def link_records(
     st: gemmi.Structure,
     topo: gemmi.Topo,
+    dictionary: Dictionary,
     labels: tuple[str, ...],
     bonds: Bonds,
     xyz: NDArray[np.float64],
@@ -274,6 +277,7 @@ def link_records(
 
     Args:
         st, topo: the model and its topology; serial numbers are 0, 1, 2, ….
+        dictionary: its links have names; all others are mere bonds.
         labels: names of the atoms.
         bonds: the restrained bonds.
         xyz: (n, 3) Å.
@@ -297,6 +301,7 @@ def link_records(
                 continue
             bond = terms[rule.index]
             first, second = (atom.serial for atom in bond.atoms)
+            metal = any(atom.element.is_metal for atom in bond.atoms)
             if frozenset((_spelled(labels[first]), _spelled(labels[second]))) in found:
                 origin = "distance"
             end = xyz[second]
@@ -308,7 +313,7 @@ def link_records(
                 end = crystal.orth @ (fractional + bonds.shift[mate])
             records.append(
                 LinkRecord(
-                    link=link.link_id if not link.link_id.startswith("auto-") else "bond",
+                    link=link.link_id if link.link_id in dictionary.links else "metal" if metal else "bond",
                     atom1=labels[first],
                     atom2=labels[second],
                     distance=float(np.linalg.norm(xyz[first] - end)),

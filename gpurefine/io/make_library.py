@@ -14,6 +14,7 @@ import gemmi
 from gemmi import cif
 
 from ..errors import ChemistryError
+from .dictionary import known_group
 
 EMBEDDED = Path(__file__).parent.parent / "data" / "monomers.cif.gz"
 
@@ -27,7 +28,7 @@ SMALL = tuple(
     "HOH SO4 PO4 ACT ACY FMT CIT GOL EDO PEG PGE PG4 MPD MRD TRS DMS IMD EPE MES BME DTT NO3 CO3 SCN AZI OXY XE IPA EOH "
     "TLA MLI SIN POP".split()
 )
-SUGARS = tuple("NAG NDG BMA MAN GLC BGC GAL FUC FUL XYP SIA".split())
+SUGARS = tuple("NAG NDG BMA MAN GLC BGC GAL FUC FUL".split())
 COFACTORS = tuple("HEM ATP ADP AMP GTP GDP FAD FMN NAD NAP PLP".split())
 MONOMERS = AMINO_ACIDS + NUCLEOTIDES + MODIFIED + IONS + SMALL + SUGARS + COFACTORS
 
@@ -111,7 +112,7 @@ def copy_monomer(source: cif.Document, name: str, document: cif.Document) -> Non
     block = source.find_block(f"comp_{name}")
     new = document.add_new_block(f"comp_{name}")
     new.set_pair("_chem_comp.id", cif.quote(name))
-    new.set_pair("_chem_comp.group", cif.quote(groups[name]))
+    new.set_pair("_chem_comp.group", cif.quote(known_group(groups[name]) or "non-polymer"))
     for category, columns in MONOMER_COLUMNS.items():
         spelled = [(column.partition("<")[0], spelling(block, category, column)) for column in columns]
         kept = [(new_name, old_name) for new_name, old_name in spelled if old_name is not None]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..model.crystal import Crystal
 from ..model.topology import Angles, Bonds, Chirals, Planes, Torsions
+from .dictionary import Dictionary
 from .torsion_rules import LINK_RULES, residue_rules, selected
 
 F64 = NDArray[np.float64]
@@ -26,8 +27,9 @@ class Rules:
         automatic: indices of bonds of links that the dictionary lacks.
     """
 
-    def __init__(self, topo: gemmi.Topo, monlib: gemmi.MonLib) -> None:
+    def __init__(self, topo: gemmi.Topo, dictionary: Dictionary) -> None:
         """Walk the residues and links of ``topo``."""
+        monlib = dictionary.monlib
         self.torsions: list[int] = []
         self.mates: set[tuple[gemmi.RKind, int]] = set()
         self.automatic: set[int] = set()
@@ -45,7 +47,7 @@ class Rules:
         for link in topo.extras:
             mate = link.asu == gemmi.Asu.Different
             self._walk(link.link_rules, LINK_RULES, mate)
-            if monlib.get_link(link.link_id) is None or link.link_id.startswith("auto-"):
+            if link.link_id not in dictionary.links:
                 self.automatic |= {rule.index for rule in link.link_rules if rule.rkind == gemmi.RKind.Bond}
 
     def _walk(self, terms: gemmi.TopoRules, names: tuple[str, ...], mate: bool = False) -> None:

@@ -70,7 +70,7 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
         atom_label(chain.name, residue, atom) for chain in st[0] for residue in chain for atom in residue
     )
     arrays = _read_atoms(st)
-    rules = restraint_arrays.Rules(topo, dictionary.monlib)
+    rules = restraint_arrays.Rules(topo, dictionary)
     bonds = restraint_arrays.bonds(topo, rules, arrays.xyz, crystal)
     angles = restraint_arrays.angles(topo, rules)
     torsions = restraint_arrays.torsions(topo, rules)
@@ -87,7 +87,7 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
         parent=parent,
         is_hydrogen=atoms.is_hydrogen,
     )
-    links = link_records(st, topo, labels, bonds, arrays.xyz, crystal)
+    links = link_records(st, topo, dictionary, labels, bonds, arrays.xyz, crystal)
     messages += _told(st, topo, links)
     return ChemicalModel(
         atoms, topology, labels, st, dictionary, links, tuple(dict.fromkeys(messages))
@@ -215,13 +215,14 @@ def _told(st: gemmi.Structure, topo: gemmi.Topo, links: tuple[LinkRecord, ...]) 
     """Messages about cis peptides, gaps and links."""
     told = []
     cis, gaps = [], []
+    bonded = {frozenset((str(link.res1.seqid), str(link.res2.seqid))) for link in topo.extras if link.link_id != "gap"}
     for chain in topo.chain_infos:
         for info in chain.res_infos:
             for link in info.prev:
                 where = f"{chain.chain_ref.name}/{link.res1.seqid}–{link.res2.seqid}"
                 if link.link_id in ("CIS", "PCIS", "NMCIS"):
                     cis.append(where)
-                elif link.link_id in ("gap", ""):
+                elif link.link_id in ("gap", "") and frozenset((str(link.res1.seqid), str(link.res2.seqid))) not in bonded:
                     gaps.append(where)
     if cis:
         told.append(f"Cis peptides: {listed(list(dict.fromkeys(cis)))}.")
