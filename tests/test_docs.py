@@ -122,7 +122,8 @@ def test_exit_codes_are_those_of_the_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [records.CycleRecord, records.ShellRecord, records.OutlierRecord, records.ScaleRecord]
+    "record",
+    [records.CycleRecord, records.ShellRecord, records.OutlierRecord, records.ScaleRecord, records.RestraintRecord],
 )
 def test_report_fields_are_described(record: type) -> None:
     text = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
