@@ -50,7 +50,7 @@ def test_unclear_columns_ask(raw):
 def test_asked_value():
     raw = np.arange(100) % 20
     assert choose(raw, 7).free.sum() == 5
-    with pytest.raises(InputError, match="does not occur in column FREE of x.mtz"):
+    with pytest.raises(InputError, match=r"does not occur in column FREE of x\.mtz"):
         choose(raw, 33)
     with pytest.raises(InputError, match="marks every reflection"):
         choose(np.ones(10), 1)

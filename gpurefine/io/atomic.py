@@ -1,0 +1,123 @@
+"""Files that are there whole or not at all: written beside their place under another name, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import OutputError, UsageError
+
+SUFFIXES = (".cif", ".pdb", ".mtz", ".json", ".log")
+"""The files of one run: PREFIX + each of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file written in full under ``temporary`` that waits to become ``target``."""
+
+    target: Path
+    temporary: Path
+
+
+def stage(path: str | Path, content: bytes) -> Staged:
+    """Write ``content`` to disk beside ``path``, under a name of its own.
+
+    Raises:
+        OutputError: the folder is missing or not writable, or the disk is full.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputError(_sentence(target, error)) from None
+        raise
+    return Staged(target, temporary)
+
+
+def publish(files: Iterable[Staged]) -> None:
+    """Give every staged file its name.
+
+    Raises:
+        OutputError: a file cannot be renamed; those not yet renamed are deleted.
+    """
+    waiting = list(files)
+    try:
+        while waiting:
+            os.replace(waiting[0].temporary, waiting[0].target)
+            waiting.pop(0)
+    except OSError as error:
+        target = waiting[0].target
+        discard(waiting)
+        raise OutputError(_sentence(target, error)) from None
+
+
+def discard(files: Iterable[Staged]) -> None:
+    """Delete staged files that will not be used."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write one file, whole or not at all.
+
+    Raises:
+        OutputError: as :func:`stage` and :func:`publish`.
+    """
+    publish([stage(path, content)])
+
+
+def check_output_folder(prefix: str, inputs: Sequence[str] = ()) -> None:
+    """Find out before the work starts whether its results can be written.
+
+    Args:
+        prefix: start of the output names, as given with -o.
+        inputs: files that are read and must not be overwritten.
+
+    Raises:
+        UsageError: the prefix is no name, or an output would replace an input.
+        OutputError: the folder is missing or not writable.
+    """
+    if not prefix or prefix.endswith(("/", os.sep)) or Path(prefix).name in ("", ".", ".."):
+        raise UsageError(f"The output prefix '{prefix}' must end in a name, such as refined.")
+    folder = Path(prefix).parent
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist; create it first"
+        raise OutputError(f"The output folder {folder} {what}.")
+    outputs = [Path(prefix + suffix) for suffix in SUFFIXES]
+    for output in outputs:
+        if output.is_dir():
+            raise OutputError(f"The output {output} is a folder; choose another prefix with -o.")
+        for name in inputs:
+            if output.exists() and Path(name).exists() and output.samefile(name):
+                raise UsageError(f"The output {output} would replace the input {name}; choose another prefix with -o.")
+    discard([stage(outputs[0], b"")])
+
+
+def _sentence(target: Path, error: OSError) -> str:
+    """What went wrong with ``target``, and what to do."""
+    advice = {
+        errno.ENOSPC: "the disk is full; free some space or write elsewhere",
+        errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+        errno.EROFS: "the disk is read-only; write elsewhere with -o",
+        errno.EACCES: "permission is denied; write elsewhere with -o",
+        errno.EPERM: "permission is denied; write elsewhere with -o",
+        errno.ENOENT: "its folder does not exist; create it first",
+        errno.ENOTDIR: "its folder is not a folder; write elsewhere with -o",
+        errno.EISDIR: "it is a folder; write elsewhere with -o",
+        errno.ENAMETOOLONG: "its name is too long; choose a shorter one with -o",
+        errno.EFBIG: "it is larger than the limit on file sizes (ulimit -f) allows; raise the limit or write elsewhere",
+    }.get(error.errno or 0, f"{error.strerror or error}; write elsewhere with -o")
+    return f"{target} cannot be written: {advice}."

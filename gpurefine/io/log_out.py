@@ -1,0 +1,197 @@
+"""The log: what a crystallographer wants to read afterwards, and the line of a cycle that the console shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config import Config
+from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord, ScaleRecord, ShellRecord
+from .atomic import write_whole
+from .reflections import DataSet
+from .software import PROGRAM, program_version
+from .summary import summarise
+
+LISTED_OUTLIERS = 50
+"""Outliers written to the log, the worst first; the JSON report has all."""
+
+KIND_NAMES = {
+    "bond": "Bond lengths",
+    "angle": "Bond angles",
+    "torsion_period_1": "Torsion angles, period 1",
+    "torsion_period_2": "Torsion angles, period 2",
+    "torsion_period_3": "Torsion angles, period 3",
+    "torsion_period_6": "Torsion angles, period 6",
+    "torsion_other": "Torsion angles, other",
+    "chiral": "Chiral volumes",
+    "plane": "Planes",
+    "vdw": "Non-bonded contacts",
+    "vdw_hbond": "Non-bonded, hydrogen bonds",
+    "vdw_torsion": "Non-bonded, 1-4",
+    "vdw_metal": "Non-bonded, metals",
+    "vdw_symmetry": "Non-bonded, symmetry",
+    "adp": "B of neighbours",
+}
+"""What each kind of restraint is called in tables."""
+
+
+def cycle_table_header() -> str:
+    """Heading of the table that :func:`cycle_line` fills, without a line end."""
+    return (
+        "cycle  R_work  R_free  CC_work CC_free   bond/Å (Z)    angle/° (Z)   weight  halvings  CG  seconds"
+    )
+
+
+def cycle_line(record: CycleRecord) -> str:
+    """One cycle as a row of the table; "-" where a value does not exist."""
+    bond = f"{_number(record.rmsd_bond, 6, 4)} ({_number(record.rmsz_bond, 4, 2)})"
+    angle = f"{_number(record.rmsd_angle, 6, 3)} ({_number(record.rmsz_angle, 4, 2)})"
+    return (
+        f"{record.cycle:5d}  {_number(record.r_work, 6, 4)}  {_number(record.r_free, 6, 4)}  "
+        f"{_number(record.cc_work, 7, 4)} {_number(record.cc_free, 7, 4)}  {bond}  {angle}  "
+        f"{_number(record.weight, 7, 3)}  {_integer(record.halvings, 8)} {_integer(record.cg_iterations, 3)}  "
+        f"{_number(record.seconds, 7, 2)}"
+    )
+
+
+def log_text(
+    report: Report, config: Config, dataset: DataSet, command: str, written: Sequence[str], notes: Sequence[str] = ()
+) -> str:
+    """The whole log.
+
+    Args:
+        report: what the refinement found.
+        config: options; dataset: the data read; command: the command line.
+        written: names of the files of this run; notes: what else is to be told.
+    """
+    summary = summarise(report, dataset)
+    final = summary.final
+    lines = [
+        f"{PROGRAM} {program_version()}  macromolecular crystallographic refinement",
+        "",
+        *_section("Input"),
+        f"Command      {command}",
+        f"Model        {config.model}",
+        f"Data         {config.data_file}",
+        f"Device       {report.device}",
+        f"Space group  {dataset.crystal.hm}",
+        f"Cell         {' '.join(f'{x:.3f}' for x in dataset.crystal.cell)}",
+        "",
+        *_section("Data"),
+        *dataset.messages,
+        f"Resolution {report.d_max:.2f} - {report.d_min:.2f} Å, {summary.n_obs} reflections "
+        f"({report.n_work} for refinement, {report.n_free} for tests), completeness {summary.completeness:.1f} %.",
+        "",
+        *_section("Messages"),
+        *(dict.fromkeys(report.messages) or ["None."]),
+        "",
+        *_section("Cycles (0: before refinement)"),
+        cycle_table_header(),
+        *map(cycle_line, report.cycles),
+        "",
+        *_statuses(report.cycles),
+        *_section("Result"),
+        f"R (work + test set)  {_number(summary.r_all, 7, 4)}",
+        f"R_work               {_number(final.r_work, 7, 4)}",
+        f"R_free               {_number(final.r_free, 7, 4)}",
+        f"Weight of the data   {report.weight:.4g}",
+        f"Mean B               {report.mean_b:.2f} Å²",
+    ]
+    if report.coordinate_error is not None:
+        lines.append(f"Coordinate error     {report.coordinate_error:.3f} Å")
+    lines += ["", *_section("Resolution shells"), *_shell_table(report.shells)]
+    lines += ["", *_section("Geometry (without hydrogen)"), *_restraint_table(report.restraints)]
+    lines += ["", *_section("Scale and solvent"), *_scale_lines(report.scale)]
+    lines += ["", *_section("Outliers of geometry"), *_outlier_table(report.outliers)]
+    if report.timing:
+        lines += ["", *_section("Time"), *(f"{name:30s}{value:10.2f}" for name, value in report.timing.items())]
+    lines += ["", *_section("Files written"), *written, *notes]
+    return "\n".join(lines) + "\n"
+
+
+def write_log(
+    path: str | Path, report: Report, config: Config, dataset: DataSet, command: str, written: Sequence[str] = ()
+) -> None:
+    """Write the log, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_whole(path, log_text(report, config, dataset, command, written).encode("utf-8"))
+
+
+def _section(title: str) -> list[str]:
+    return [title, "-" * len(title)]
+
+
+def _number(value: float | None, width: int, digits: int) -> str:
+    return f"{'-':>{width}}" if value is None or value != value else f"{value:{width}.{digits}f}"
+
+
+def _integer(value: int | None, width: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:{width}d}"
+
+
+def _statuses(cycles: Sequence[CycleRecord]) -> list[str]:
+    told = [f"Cycle {c.cycle}: {c.status}." for c in cycles if c.status and c.status not in ("converged", "OK")]
+    return [*told, ""] if told else []
+
+
+def _shell_table(shells: Sequence[ShellRecord]) -> list[str]:
+    rows = [
+        "   d_max -  d_min   n_obs  n_free  compl%  R_work  R_free  CC_work CC_free  FOM_w  D_sigA    k_mask  k_iso  "
+        "  <Fo>     <Fc>"
+    ]
+    for s in shells:
+        rows.append(
+            f"{s.d_max:8.3f} -{s.d_min:7.3f}{s.n_obs:8d}{s.n_free:8d}{s.completeness:8.1f}"
+            f"  {_number(s.r_work, 6, 4)}  {_number(s.r_free, 6, 4)}  {_number(s.cc_work, 7, 4)} "
+            f"{_number(s.cc_free, 7, 4)}  {_number(s.fom_work, 5, 3)}  {_number(s.d_sigmaa, 6, 3)}  "
+            f"{_number(s.k_mask, 8, 3)}  {_number(s.k_iso, 5, 3)}  "
+            f"{_number(s.mean_f_obs, 7, 1)}  {_number(s.mean_f_calc, 7, 1)}"
+        )
+    return rows
+
+
+def _restraint_table(restraints: Sequence[RestraintRecord]) -> list[str]:
+    if not restraints:
+        return ["No restraints were used."]
+    rows = ["                                count     r.m.s.d.   r.m.s.Z  mean sigma"]
+    for r in restraints:
+        rows.append(
+            f"{KIND_NAMES.get(r.kind, r.kind):28s}{r.count:9d}  {r.rmsd:10.4f}  {_number(r.rmsz, 8, 3)}  "
+            f"{r.mean_sigma:10.4f} {r.unit}"
+        )
+    return rows
+
+
+def _scale_lines(scale: ScaleRecord) -> list[str]:
+    names = ("B11", "B22", "B33", "B12", "B13", "B23")
+    aniso = "  ".join(f"{name} {value:.2f}" for name, value in zip(names, scale.b_aniso, strict=False))
+    lines = [
+        f"Kind {scale.kind}, overall scale {scale.k_overall:.4g}, overall B {scale.b_overall:.2f} Å²",
+        f"Anisotropy (Å², traceless)  {aniso}",
+    ]
+    if scale.k_sol is not None and scale.b_sol is not None:
+        lines.append(f"Solvent k_sol {scale.k_sol:.3f}, B_sol {scale.b_sol:.1f} Å²")
+    if scale.babinet_k is not None and scale.babinet_b is not None:
+        lines.append(f"Babinet k {scale.babinet_k:.3f}, B {scale.babinet_b:.1f} Å²")
+    if scale.solvent_fraction is not None:
+        lines.append(f"Solvent fraction {100 * scale.solvent_fraction:.1f} % of the cell")
+    for name, knots in (("k_mask", scale.knots_k_mask), ("k_iso", scale.knots_k_iso)):
+        if knots:
+            pairs = "  ".join(f"{1 / s if s > 0 else float('inf'):.2f} Å: {value:.3f}" for s, value in knots)
+            lines.append(f"{name}  {pairs}")
+    return lines
+
+
+def _outlier_table(outliers: Sequence[OutlierRecord]) -> list[str]:
+    if not outliers:
+        return ["None."]
+    worst = sorted(outliers, key=lambda o: -abs(o.z))
+    rows = [f"{'kind':18s}{'value':>10s}{'ideal':>10s}{'sigma':>9s}{'Z':>8s}  atoms"]
+    for o in worst[:LISTED_OUTLIERS]:
+        rows.append(f"{o.kind:18s}{o.value:10.3f}{o.ideal:10.3f}{o.sigma:9.4f}{o.z:8.2f}  {' - '.join(o.atoms)}")
+    if len(worst) > LISTED_OUTLIERS:
+        rows.append(f"... and {len(worst) - LISTED_OUTLIERS} more, all of them in the .json file.")
+    return rows

@@ -1,0 +1,81 @@
+"""All files of a run: prepared first, then given their names together."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import gemmi
+
+from ..config import Config
+from ..model.records import Report
+from .atomic import Staged, discard, publish, stage
+from .json_out import json_bytes
+from .log_out import log_text
+from .model_out import mmcif_text, no_pdb_message, pdb_misfit, pdb_text
+from .mtz_out import mtz_bytes
+from .reflections import DataSet
+
+
+def write_all(
+    prefix: str,
+    structure: gemmi.Structure,
+    document: gemmi.cif.Document | None,
+    dataset: DataSet,
+    report: Report,
+    config: Config,
+    command: str,
+) -> list[str]:
+    """Write PREFIX.cif, .pdb (where the model fits the format), .mtz, .json and .log.
+
+    Nothing appears under its name before all are on disk.  A .pdb of an earlier run under the same prefix is removed
+    where this model does not fit the format, so that it is not taken for this run's.
+
+    Args:
+        prefix: start of the names.
+        structure: the refined model; document: the mmCIF it was read from, None for PDB.
+        dataset: data as read; report: what the refinement found; config: options; command: the command line.
+
+    Returns:
+        What the user is to be told: the files written, and a PDB file that was not.
+
+    Raises:
+        OutputError: a file cannot be written; then none of those not yet in place is left behind.
+    """
+    notes = []
+    contents = {
+        ".cif": mmcif_text(structure, document, report, config, dataset).encode("utf-8"),
+        ".mtz": mtz_bytes(dataset, report.maps),
+    }
+    misfit = pdb_misfit(structure)
+    if misfit is None:
+        contents[".pdb"] = pdb_text(structure, report, config, dataset).encode("utf-8")
+    else:
+        notes.append(no_pdb_message(f"{prefix}.pdb", misfit))
+        report.messages.append(notes[0])
+    written = [
+        f"{prefix}{suffix}  {what}"
+        for suffix, what in (
+            (".cif", "refined model, mmCIF"),
+            (".pdb", "refined model, PDB"),
+            (".mtz", "data and map coefficients"),
+            (".json", "report for programs"),
+            (".log", "this log"),
+        )
+        if suffix != ".pdb" or misfit is None
+    ]
+    contents[".json"] = json_bytes(report, config, command, dataset)
+    contents[".log"] = log_text(report, config, dataset, command, written, notes).encode("utf-8")
+    staged: list[Staged] = []
+    try:
+        for suffix, content in contents.items():
+            staged.append(stage(prefix + suffix, content))
+    except BaseException:
+        discard(staged)
+        raise
+    publish(staged)
+    if misfit is not None:
+        with contextlib.suppress(OSError):
+            Path(prefix + ".pdb").unlink(missing_ok=True)
+    names = ", ".join(prefix + suffix for suffix in sorted(contents))
+    return [f"Written: {names}.", *notes]
