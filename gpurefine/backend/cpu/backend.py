@@ -1,0 +1,22 @@
+"""The cpu backend: NumPy and numba on all cores."""
+
+from __future__ import annotations
+
+import numba as nb
+
+from .density import DensityOps
+from .likelihood import TargetOps
+from .mask import MaskOps
+from .restraints import RestraintOps
+from .solve import SolveOps
+
+
+class CpuBackend(DensityOps, TargetOps, MaskOps, RestraintOps, SolveOps):
+    """Performs every operation of the table on the CPU."""
+
+    name = "cpu"
+
+    def __init__(self, threads: int) -> None:
+        """Use ``threads`` cores."""
+        self.threads = threads
+        nb.set_num_threads(min(threads, nb.config.NUMBA_NUM_THREADS))

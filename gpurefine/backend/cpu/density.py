@@ -1,0 +1,140 @@
+"""The cpu backend's density and Fourier operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from ...errors import NumericalError
+from ..gaussians import anisotropic_gaussians, isotropic_gaussians
+from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
+from . import density_aniso, density_iso, direct, fourier
+from .rows import MAX_ROW
+
+SLAB = 8
+"""Planes of the first axis that one thread owns while spreading."""
+
+
+def _padded(values: NDArray[np.float64], width: int, fill: float) -> NDArray[np.float32]:
+    """(m, g) as (m, width) float32, filled up with Gaussians of no weight."""
+    if values.shape[1] > width:
+        raise NumericalError(f"A form factor has {values.shape[1]} Gaussians; the CPU kernels take {width}.")
+    out = np.full((len(values), width), fill, np.float32)
+    out[:, : values.shape[1]] = values
+    return out
+
+
+class DensityOps:
+    """Spreading, gathering and Fourier transforms with numba and SciPy."""
+
+    threads: int
+
+    def _isotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], tuple[Any, ...]]:
+        index = np.flatnonzero(~atoms.is_aniso)
+        amplitude, alpha, radius = isotropic_gaussians(plan, atoms, index)
+        fractional = atoms.xyz[index] @ plan.frac.T
+        fractional -= np.floor(fractional)
+        reciprocal = np.linalg.norm(plan.frac, axis=1)
+        self._check_rows(plan, radius)
+        return index, (
+            plan.orth, fractional, reciprocal,
+            _padded(amplitude, density_iso.N_GAUSS, 0.0), _padded(alpha, density_iso.N_GAUSS, 0.0), radius,
+        )
+
+    def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], tuple[Any, ...]]:
+        index = np.flatnonzero(atoms.is_aniso)
+        amplitude, inverse, radius = anisotropic_gaussians(plan, atoms, index)
+        fractional = atoms.xyz[index] @ plan.frac.T
+        fractional -= np.floor(fractional)
+        reciprocal = np.linalg.norm(plan.frac, axis=1)
+        self._check_rows(plan, radius)
+        return index, (plan.orth, fractional, reciprocal, amplitude, inverse, radius)
+
+    @staticmethod
+    def _check_rows(plan: DensityPlan, radius: NDArray[np.float64]) -> None:
+        step = np.linalg.norm(plan.orth[:, 2]) / plan.shape[2]
+        if len(radius) and 2.0 * radius.max() / step + 1 > MAX_ROW:
+            raise NumericalError("An atom's density is wider than the grid kernels allow; its B value is too large.")
+
+    def spread(self, plan: DensityPlan, atoms: Scatterers) -> NDArray[np.float32]:
+        """Density of the atoms on the plan's grid (nu, nv, nw) float32, e/Å³, blur included."""
+        grid = np.zeros(plan.shape, np.float32)
+        index, args = self._isotropic(plan, atoms)
+        if len(index):
+            density_iso.spread(grid, *args, SLAB)
+        index, args = self._anisotropic(plan, atoms)
+        if len(index):
+            density_aniso.spread(grid, *args, SLAB)
+        return grid
+
+    def spread_tangent(
+        self,
+        plan: DensityPlan,
+        atoms: Scatterers,
+        v_xyz: NDArray[np.float64],
+        v_b: NDArray[np.float64],
+        v_u: NDArray[np.float64] | None = None,
+        v_weight: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float32]:
+        """J v of the density: its change for shifts v_xyz (n, 3), v_b (n,), v_u (n, 6), v_weight (n,)."""
+        grid = np.zeros(plan.shape, np.float32)
+        relative = np.zeros(len(atoms.weight))
+        if v_weight is not None:
+            np.divide(v_weight, atoms.weight, out=relative, where=atoms.weight != 0.0)
+        index, args = self._isotropic(plan, atoms)
+        if len(index):
+            density_iso.spread_tangent(grid, *args, SLAB, v_xyz[index], v_b[index], relative[index])
+        index, args = self._anisotropic(plan, atoms)
+        if len(index):
+            shift_u = np.zeros((len(index), 6)) if v_u is None else v_u[index]
+            density_aniso.spread_tangent(grid, *args, SLAB, v_xyz[index], shift_u, relative[index])
+        return grid
+
+    def gather(
+        self, plan: DensityPlan, atoms: Scatterers, dmap: NDArray[np.float32], want_weight: bool = False
+    ) -> DensityGradient:
+        """Jᵀ of the density: Σ_r dmap(r) ∂ρ(r)/∂p for every atom."""
+        n = len(atoms.weight)
+        xyz, b_iso, u_aniso, weight = np.zeros((n, 3)), np.zeros(n), np.zeros((n, 6)), np.zeros(n)
+        index, args = self._isotropic(plan, atoms)
+        if len(index):
+            out = np.zeros((len(index), 3)), np.zeros(len(index)), np.zeros(len(index))
+            density_iso.gather(dmap, *args, want_weight, *out)
+            xyz[index], b_iso[index], weight[index] = out
+        index, args = self._anisotropic(plan, atoms)
+        if len(index):
+            out3 = np.zeros((len(index), 3)), np.zeros((len(index), 6)), np.zeros(len(index))
+            density_aniso.gather(dmap, *args, *out3)
+            xyz[index], u_aniso[index], weight[index] = out3
+        np.divide(weight, atoms.weight, out=weight, where=atoms.weight != 0.0)
+        return DensityGradient(xyz, b_iso, u_aniso, weight)
+
+    def map_to_hkl(self, plan: FourierPlan, density: NDArray[np.float32]) -> NDArray[np.complex128]:
+        """Structure factors (n,) of the crystal from the density of its asymmetric unit."""
+        half = scipy.fft.rfftn(density, workers=self.threads, overwrite_x=True)
+        out = np.empty(len(plan.hkl), np.complex128)
+        fourier.extract(half, plan.shape[2], plan.hkl, plan.rotations, plan.translations24, plan.factor, out)
+        return out
+
+    def hkl_to_map(self, plan: FourierPlan, gradient: NDArray[np.complex128]) -> NDArray[np.float32]:
+        """Adjoint of :meth:`map_to_hkl`: dL/dρ on the grid from dL/dF (n,) = ∂L/∂Re F + i ∂L/∂Im F."""
+        nu, nv, nw = plan.shape
+        half = np.zeros((nu, nv, nw // 2 + 1), np.complex64)
+        fourier.insert(half, nw, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
+        real = scipy.fft.irfftn(half, s=plan.shape, norm="forward", workers=self.threads, overwrite_x=True)
+        return np.asarray(real, np.float32)
+
+    def direct_summation(
+        self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int
+    ) -> NDArray[np.complex128]:
+        """The same structure factors by exact summation over atoms, float64 (slow)."""
+        out = np.empty(len(fourier_plan.hkl), np.complex128)
+        direct.structure_factors(
+            fourier_plan.hkl, plan.frac, fourier_plan.rotations, fourier_plan.translations24 / 24.0,
+            atoms.xyz @ plan.frac.T, plan.gauss_a, plan.gauss_b, atoms.b_iso, atoms.u_aniso, atoms.is_aniso,
+            atoms.weight, atoms.kind, out,
+        )
+        return out * n_centring

@@ -1,0 +1,135 @@
+"""Flat bulk-solvent mask on a grid (paper 2.4)."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from .density_iso import plane_ranges
+from .rows import row_span, slab_lists, wrapped
+
+
+@nb.njit(parallel=True, cache=True)
+def _mark(grid, orth, fractional, reciprocal, radius, slab_size) -> None:
+    """Set grid to 0 inside the spheres of all given atoms (symmetry copies listed explicitly)."""
+    nu, nv, nw = grid.shape
+    first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
+    n_slab = (nu + slab_size - 1) // slab_size
+    start, atom = slab_lists(first, last, nu, slab_size, n_slab)
+    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
+    ww = wx * wx + wy * wy + wz * wz
+    for slab in nb.prange(n_slab):
+        for entry in range(start[slab], start[slab + 1]):
+            a = atom[entry]
+            r2 = radius[a] * radius[a]
+            fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
+            j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
+            j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+            for i in range(first[a], last[a] + 1):
+                u = wrapped(i, nu)
+                if u // slab_size != slab:
+                    continue
+                du = i / nu - fractional[a, 0]
+                for j in range(j1, j2 + 1):
+                    dv = (j - fv) / nv
+                    dw = -fw / nw
+                    px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
+                    py = orth[1, 1] * dv + orth[1, 2] * dw
+                    pz = orth[2, 2] * dw
+                    k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
+                    v = wrapped(j, nv)
+                    for k in range(k1, k2 + 1):
+                        grid[u, v, wrapped(k, nw)] = 0
+
+
+@nb.njit(parallel=True, cache=True)
+def _shrink(marked, stencil, out) -> None:
+    """out = 1 where a solvent point of ``marked`` lies within the stencil of grid offsets."""
+    nu, nv, nw = marked.shape
+    for u in nb.prange(nu):
+        for v in range(nv):
+            for w in range(nw):
+                value = marked[u, v, w]
+                if value == 0:
+                    for n in range(len(stencil)):
+                        uu = wrapped(u + stencil[n, 0], nu)
+                        vv = wrapped(v + stencil[n, 1], nv)
+                        ww = wrapped(w + stencil[n, 2], nw)
+                        if marked[uu, vv, ww] != 0:
+                            value = 1
+                            break
+                out[u, v, w] = value
+
+
+def _ball(shape: tuple[int, int, int], orth: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
+    """Grid offsets (k, 3) within ``radius`` Å of the origin, nearest first."""
+    frac = np.linalg.inv(orth)
+    reach = [int(radius * np.linalg.norm(frac[i]) * shape[i]) for i in range(3)]
+    offsets = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1).reshape(-1, 3)
+    distance = np.linalg.norm((offsets / np.array(shape)) @ orth.T, axis=1)
+    keep = (distance <= radius) & (distance > 0.0)
+    return offsets[keep][np.argsort(distance[keep], kind="stable")].astype(np.int64)
+
+
+def periodic_labels(mask: NDArray[np.int8]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Connected regions of mask == 1 on a periodic grid.
+
+    Returns:
+        labels (nu, nv, nw) int32, 0 outside, and the number of points of each label (n_label + 1,); regions that touch
+        through the cell's faces share the smallest of their labels.
+    """
+    labels, n = scipy.ndimage.label(mask)
+    root = np.arange(n + 1)
+
+    def find(a: int) -> int:
+        while root[a] != a:
+            root[a] = root[root[a]]
+            a = root[a]
+        return a
+
+    for axis in range(3):
+        low = np.take(labels, 0, axis=axis).ravel()
+        high = np.take(labels, -1, axis=axis).ravel()
+        both = (low > 0) & (high > 0)
+        for a, b in np.unique(np.stack([low[both], high[both]], axis=1), axis=0):
+            ra, rb = find(int(a)), find(int(b))
+            if ra != rb:
+                root[max(ra, rb)] = min(ra, rb)
+    merged = np.array([find(a) for a in range(n + 1)], np.int32)
+    labels = merged[labels]
+    return labels, np.bincount(labels.ravel(), minlength=n + 1)
+
+
+class MaskOps:
+    """The solvent mask with numba and SciPy."""
+
+    def solvent_mask(
+        self,
+        shape: tuple[int, int, int],
+        orth: NDArray[np.float64],
+        fractional: NDArray[np.float64],
+        radius: NDArray[np.float64],
+        shrink_radius: float,
+        min_volume: float,
+    ) -> NDArray[np.float32]:
+        """See :class:`gpurefine.backend.ops.MaskOps`."""
+        marked = np.ones(shape, np.int8)
+        reciprocal = np.linalg.norm(np.linalg.inv(orth), axis=1)
+        _mark(marked, orth, fractional - np.floor(fractional), reciprocal, radius, 8)
+        stencil = _ball(shape, orth, shrink_radius)
+        if len(stencil):
+            out = np.empty_like(marked)
+            _shrink(marked, stencil, out)
+        else:
+            out = marked
+        point = abs(float(np.linalg.det(orth))) / float(np.prod(shape))
+        labels, size = periodic_labels(out)
+        small = size * point < min_volume
+        small[0] = False
+        if small.any():
+            out[small[labels]] = 0
+        return out.astype(np.float32)

@@ -1,0 +1,99 @@
+"""Walking the grid rows that an atom's sphere covers, shared by spreading and gathering."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+LANES = 8
+"""Row buffers are padded to a multiple of this so that the inner loops have no scalar remainder."""
+
+MAX_ROW = 512
+"""Longest row an atom may cover; a sphere that needs more is refused by the plan."""
+
+
+@nb.njit(inline="always")
+def row_span(px: float, py: float, pz: float, wx: float, wy: float, wz: float, ww: float, radius2: float) -> tuple:
+    """First and last k of the points p + k w inside the sphere |r|² ≤ radius2 (last < first: none)."""
+    pw = px * wx + py * wy + pz * wz
+    discriminant = pw * pw - ww * (px * px + py * py + pz * pz - radius2)
+    if discriminant < 0.0:
+        return 0, -1
+    root = math.sqrt(discriminant)
+    return int(math.ceil((-pw - root) / ww)), int(math.floor((-pw + root) / ww))
+
+
+@nb.njit(inline="always")
+def wrapped(k: int, n: int) -> int:
+    """k modulo n for k that is rarely far outside (a division would cost more than the row)."""
+    while k < 0:
+        k += n
+    while k >= n:
+        k -= n
+    return k
+
+
+@nb.njit
+def add_row(grid, u, v, k1, n, row) -> None:
+    """Add row[0:n] to grid[u, v, k1:k1+n], wrapping around the cell."""
+    nw = grid.shape[2]
+    start = wrapped(k1, nw)
+    done = 0
+    while done < n:
+        length = min(n - done, nw - start)
+        target = grid[u, v, start : start + length]
+        source = row[done : done + length]
+        for t in range(length):
+            target[t] += source[t]
+        done += length
+        start = 0
+
+
+@nb.njit
+def take_row(grid, u, v, k1, n, padded, row) -> None:
+    """Copy grid[u, v, k1:k1+n] into row, wrapping around the cell, and zero row[n:padded]."""
+    nw = grid.shape[2]
+    start = wrapped(k1, nw)
+    done = 0
+    while done < n:
+        length = min(n - done, nw - start)
+        source = grid[u, v, start : start + length]
+        target = row[done : done + length]
+        for t in range(length):
+            target[t] = source[t]
+        done += length
+        start = 0
+    for t in range(n, padded):
+        row[t] = np.float32(0.0)
+
+
+@nb.njit
+def slab_lists(first, last, nu, size, n_slab) -> tuple:
+    """Which atoms touch which slab of ``size`` planes of the first axis.
+
+    ``first``/``last`` (n,) int64 are the atoms' plane ranges, not wrapped.  Returns (start (n_slab + 1,), atom (total,)):
+    atoms of slab s are atom[start[s]:start[s+1]], in ascending order, so that every grid point receives its
+    contributions in the same order whatever the number of threads.
+    """
+    count = np.zeros(n_slab + 1, np.int64)
+    mark = np.full(n_slab, -1, np.int64)
+    for a in range(len(first)):
+        for i in range(first[a], last[a] + 1):
+            s = (i % nu) // size
+            if mark[s] != a:
+                mark[s] = a
+                count[s + 1] += 1
+    start = np.cumsum(count)
+    fill = start[:-1].copy()
+    atom = np.empty(start[-1], np.int64)
+    mark[:] = -1
+    for a in range(len(first)):
+        for i in range(first[a], last[a] + 1):
+            s = (i % nu) // size
+            if mark[s] != a:
+                mark[s] = a
+                atom[fill[s]] = a
+                fill[s] += 1
+    return start, atom

@@ -1,0 +1,121 @@
+"""Inputs of the operations, as plain arrays: what is fixed between calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DensityPlan:
+    """How atoms become density on a grid.
+
+    Attributes:
+        shape: grid points along a, b, c.
+        orth: (3, 3) float64 fractional to Cartesian, Å.
+        gauss_a: (n_scatterer, n_gauss) float64 amplitudes of the form factor's Gaussians, electrons.
+        gauss_b: (n_scatterer, n_gauss) float64 their exponents, Å².
+        blur: B (Å²) added to every atom and divided out of the structure factors.
+        cutoff: an atom's density (at full occupancy) is dropped where each of its Gaussians has fallen below
+            this many e/Å³: one level for all atoms costs the fewest points for a given error of F.
+    """
+
+    shape: tuple[int, int, int]
+    orth: NDArray[np.float64]
+    gauss_a: NDArray[np.float64]
+    gauss_b: NDArray[np.float64]
+    blur: float
+    cutoff: float
+
+    @property
+    def frac(self) -> NDArray[np.float64]:
+        """(3, 3) Cartesian to fractional."""
+        return np.linalg.inv(self.orth)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scatterers:
+    """The moving part: atoms as the density operations take them.
+
+    Attributes:
+        xyz: (n, 3) float64 Cartesian, Å.
+        b_iso: (n,) float64, Å²; not used for anisotropic atoms.
+        u_aniso: (n, 6) float64, Å², Cartesian 11 22 33 12 13 23.
+        is_aniso: (n,) bool.
+        weight: (n,) float64 occupancy with the special-position correction.
+        kind: (n,) int32 row of the plan's Gaussians.
+    """
+
+    xyz: NDArray[np.float64]
+    b_iso: NDArray[np.float64]
+    u_aniso: NDArray[np.float64]
+    is_aniso: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    kind: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FourierPlan:
+    """How a map of the asymmetric unit's atoms becomes structure factors of the crystal.
+
+    Attributes:
+        shape: grid points along a, b, c.
+        hkl: (n, 3) int32 unique reflections.
+        rotations: (n_op, 3, 3) int32 primitive operations; F(h) = Σ F_asu(hR) exp(2πi h·t).
+        translations24: (n_op, 3) int32 translations in 24ths of a cell edge.
+        factor: (n,) float64: volume element × centring × exp(blur s²/4): what multiplies the plain transform.
+    """
+
+    shape: tuple[int, int, int]
+    hkl: NDArray[np.int32]
+    rotations: NDArray[np.int32]
+    translations24: NDArray[np.int32]
+    factor: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DensityGradient:
+    """Derivatives of the target with respect to each atom's parameters.
+
+    ``xyz`` (n, 3) per Å; ``b_iso`` (n,) per Å² (zero for anisotropic atoms); ``u_aniso`` (n, 6) per Å² with both
+    off-diagonal elements moved together (zero for isotropic atoms); ``weight`` (n,) per unit occupancy.
+    """
+
+    xyz: NDArray[np.float64]
+    b_iso: NDArray[np.float64]
+    u_aniso: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LikelihoodResult:
+    """A likelihood on every reflection given to it.
+
+    Attributes:
+        minus_ll: (n,) float64, −log likelihood.
+        gradient: (n,) complex128, ∂(−LL)/∂Re F + i ∂(−LL)/∂Im F of the model structure factor F (zeros if not asked for).
+        information: (n,) float64 ≥ 0, E[(∂(−LL)/∂|F|)²] over the data's own distribution (zeros if not asked for).
+        fom: (n,) float64, figure of merit m = ⟨cos(φ − φ_calc)⟩.
+    """
+
+    minus_ll: NDArray[np.float64]
+    gradient: NDArray[np.complex128]
+    information: NDArray[np.float64]
+    fom: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigmaaResult:
+    """Rice's likelihood as a function of its parameters D and S, per reflection, (n,) float64 each.
+
+    ``minus_ll``; ``d_d`` and ``d_log_s`` its derivatives with respect to D and ln S; ``info_d`` and ``info_s`` bounds on
+    the expected information, from above, so that scoring steps never overshoot.
+    """
+
+    minus_ll: NDArray[np.float64]
+    d_d: NDArray[np.float64]
+    d_log_s: NDArray[np.float64]
+    info_d: NDArray[np.float64]
+    info_s: NDArray[np.float64]

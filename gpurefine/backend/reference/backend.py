@@ -1,0 +1,16 @@
+"""The reference backend: plain NumPy, float64, slow."""
+
+from __future__ import annotations
+
+from .density import DensityOps
+from .likelihood import TargetOps
+from .mask import MaskOps
+from .restraints import RestraintOps
+from .solve import SolveOps
+
+
+class ReferenceBackend(DensityOps, TargetOps, MaskOps, RestraintOps, SolveOps):
+    """Performs every operation of the table by its definition."""
+
+    name = "reference"
+    threads = 1

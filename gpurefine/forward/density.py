@@ -1,0 +1,104 @@
+"""From atoms to structure factors: the choice of grid, blur and cut-off, and the transform itself (method 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.ops import Backend
+from ..backend.plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
+from ..model.crystal import Crystal
+from ..model.grid import choose_grid
+
+SAMPLING = 1.5
+"""Grid points per d_min/2: finer grids need less blur but hold more points; perf/sweep_sampling.py finds the optimum."""
+
+MIN_B_PER_D2 = 8.0
+"""Smallest B + blur in units of d_min²: what keeps the copies of the spectrum that the grid folds back below
+the tolerance at this sampling."""
+
+CUTOFF = 6e-6
+"""Level at which densities are cut, as a fraction of the model's root-mean-square peak density."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtomicTransform:
+    """Structure factors of a model by FFT, and everything that is transposed or differentiated from that.
+
+    ``density_plan`` and ``fourier_plan`` say how; ``backend`` performs it.
+    """
+
+    backend: Backend
+    density_plan: DensityPlan
+    fourier_plan: FourierPlan
+    n_centring: int
+
+    def structure_factors(self, atoms: Scatterers) -> NDArray[np.complex128]:
+        """F (n_refl,) of the atoms, in electrons."""
+        return self.backend.map_to_hkl(self.fourier_plan, self.backend.spread(self.density_plan, atoms))
+
+    def tangent(
+        self, atoms: Scatterers, v_xyz: NDArray[np.float64], v_b: NDArray[np.float64],
+        v_u: NDArray[np.float64] | None = None, v_weight: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.complex128]:
+        """J v (n_refl,): the change of F for shifts of positions (n, 3), B (n,), U (n, 6), weights (n,)."""
+        density = self.backend.spread_tangent(self.density_plan, atoms, v_xyz, v_b, v_u, v_weight)
+        return self.backend.map_to_hkl(self.fourier_plan, density)
+
+    def adjoint(
+        self, atoms: Scatterers, gradient: NDArray[np.complex128], want_weight: bool = False
+    ) -> DensityGradient:
+        """Jᵀ g: dL/dp of every atom from dL/dF (n_refl,) = ∂L/∂Re F + i ∂L/∂Im F."""
+        dmap = self.backend.hkl_to_map(self.fourier_plan, gradient)
+        return self.backend.gather(self.density_plan, atoms, dmap, want_weight)
+
+    def normal_product(
+        self, atoms: Scatterers, weight: NDArray[np.float64], v_xyz: NDArray[np.float64], v_b: NDArray[np.float64]
+    ) -> DensityGradient:
+        """Jᵀ W J v with W (n_refl,) ≥ 0 acting on real and imaginary parts alike; nothing is stored."""
+        return self.adjoint(atoms, weight * self.tangent(atoms, v_xyz, v_b))
+
+    def direct_summation(self, atoms: Scatterers) -> NDArray[np.complex128]:
+        """The same F (n_refl,) by exact summation, float64; slow."""
+        return self.backend.direct_summation(self.density_plan, self.fourier_plan, atoms, self.n_centring)
+
+
+def fourier_plan(crystal: Crystal, shape: tuple[int, int, int], hkl: NDArray[np.int32], blur: float) -> FourierPlan:
+    """Plan of the symmetry sum for reflections ``hkl`` (n, 3) on a grid of ``shape``."""
+    primitive = slice(0, crystal.n_primitive)
+    element = crystal.volume / float(np.prod(shape))
+    return FourierPlan(
+        shape=shape,
+        hkl=np.ascontiguousarray(hkl, np.int32),
+        rotations=np.ascontiguousarray(crystal.rotations[primitive], np.int32),
+        translations24=np.rint(crystal.translations[primitive] * 24.0).astype(np.int32),
+        factor=element * crystal.n_centring * np.exp(0.25 * blur * crystal.inv_d2(hkl)),
+    )
+
+
+def plan_transform(
+    backend: Backend,
+    crystal: Crystal,
+    hkl: NDArray[np.int32],
+    b_iso: NDArray[np.float64],
+    kind: NDArray[np.int32],
+    gauss_a: NDArray[np.float64],
+    gauss_b: NDArray[np.float64],
+    sampling: float = SAMPLING,
+    min_b_per_d2: float = MIN_B_PER_D2,
+    cutoff: float = CUTOFF,
+) -> AtomicTransform:
+    """Choose grid, blur and cut-off for reflections ``hkl`` (n, 3) and atoms of B ``b_iso`` (n_atom,) Å².
+
+    ``kind`` (n_atom,) are the atoms' rows of the form factors ``gauss_a``/``gauss_b`` (n_scatterer, n_gauss).  Of anisotropic
+    atoms ``b_iso`` is 8π² times the smallest eigenvalue of U.
+    """
+    d_min = float(1.0 / np.sqrt(crystal.inv_d2(hkl).max()))
+    blur = max(0.0, min_b_per_d2 * d_min**2 - float(b_iso.min()))
+    peaks = (gauss_a[kind] * (4.0 * np.pi / (gauss_b[kind] + (b_iso + blur)[:, None])) ** 1.5).sum(axis=1)
+    cutoff *= float(np.sqrt(np.mean(peaks**2)))
+    grid = choose_grid(crystal, d_min / (2.0 * sampling))
+    plan = DensityPlan(grid.shape, crystal.orth, gauss_a, gauss_b, blur, cutoff)
+    return AtomicTransform(backend, plan, fourier_plan(crystal, grid.shape, hkl, blur), crystal.n_centring)

@@ -1,0 +1,176 @@
+"""Overall scale, anisotropy and bulk solvent (paper (9)–(12)) with smooth k_mask(s) and k_iso(s).
+
+F_total(h) = k(h) (1 − k_b exp(−B_b s²/4)) [F_protein + k_mask(s) F_mask],
+ln k = c − B s²/4 − 2π² sᵀU s + ln k_iso(s).
+
+U is traceless and has the Laue symmetry.  ``simple``: k_mask = k_sol exp(−B_sol s²/4), k_iso = 1.  ``smooth``: k_mask is
+piecewise linear in s and ln k_iso is piecewise linear in s and weakly tied to 0; both start from the simple form, because
+a cold start can fall into a wrong minimum.  All parameters are fitted together by Gauss–Newton with eigenvalue filtering on
+working reflections under a robust loss close to Σ|F_o − |F_total||, which is what R measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..constants import EIGHT_PI2
+from ..model.crystal import Crystal
+from .anisotropy import anisotropy_columns, invariant_tensors
+
+F64 = NDArray[np.float64]
+C128 = NDArray[np.complex128]
+
+N_KNOT_MASK = 7
+N_KNOT_ISO = 8
+S_END_MASK = 0.4
+"""1/Å (2.5 Å): beyond, a flat mask says nothing about solvent."""
+
+TIE_ISO = 0.02
+TIE_MASK = 0.02
+"""Ties of ln k_iso to 0 and of k_mask to its exponential form, in units of the data's own information per knot."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """Fitted scale of one data set.
+
+    Attributes:
+        log_k: c; b_overall: B in Å²; tensor: (m,) coefficients of the invariant tensors (U in Å²).
+        k_sol, b_sol: exponential form of k_mask (0: no mask).
+        mask_knots: (2, n) s and value of k_mask, or None; iso_knots: (2, n) s and ln k_iso, or None.
+        babinet_k, babinet_b: Babinet's principle (0: off).
+    """
+
+    log_k: float = 0.0
+    b_overall: float = 0.0
+    tensor: F64 = field(default_factory=lambda: np.zeros(0))
+    k_sol: float = 0.0
+    b_sol: float = 50.0
+    mask_knots: F64 | None = None
+    iso_knots: F64 | None = None
+    babinet_k: float = 0.0
+    babinet_b: float = 200.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaledModel:
+    """What a scale makes of F_protein and F_mask on all reflections (n,).
+
+    ``total`` F_total; ``factor`` ∂F_total/∂F_protein (real); ``k_aniso`` the anisotropic factor alone; ``k_iso`` and ``k_mask``.
+    """
+
+    total: C128
+    factor: F64
+    k_aniso: F64
+    k_iso: F64
+    k_mask: F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Fits and applies scales on one list of reflections.
+
+    Attributes:
+        s: (n,) 1/d in 1/Å; columns: (n, m) of −2π² sᵀE s for each invariant traceless tensor E.
+        kind: "smooth" or "simple"; mask, babinet: which solvent terms are fitted.
+        mask_s, iso_s: knot positions (1/Å) of the smooth functions.
+    """
+
+    s: F64
+    columns: F64
+    tensors: F64
+    kind: str
+    mask: bool
+    babinet: bool
+    mask_s: F64
+    iso_s: F64
+
+    def k_mask(self, scale: Scale) -> F64:
+        """k_mask (n,) of every reflection."""
+        if not self.mask:
+            return np.zeros(len(self.s))
+        if scale.mask_knots is not None:
+            return np.interp(self.s, scale.mask_knots[0], scale.mask_knots[1])
+        return scale.k_sol * np.exp(-0.25 * scale.b_sol * self.s**2)
+
+    def log_k_iso(self, scale: Scale) -> F64:
+        """ln k_iso (n,) of every reflection."""
+        if scale.iso_knots is None:
+            return np.zeros(len(self.s))
+        return np.interp(self.s, scale.iso_knots[0], scale.iso_knots[1])
+
+    def apply(self, scale: Scale, f_protein: C128, f_mask: C128 | None) -> ScaledModel:
+        """F_total and its factors on all reflections (n,)."""
+        k_mask = self.k_mask(scale)
+        k_iso = np.exp(self.log_k_iso(scale))
+        k_aniso = np.exp(self.columns @ scale.tensor)
+        factor = np.exp(scale.log_k - 0.25 * scale.b_overall * self.s**2) * k_aniso * k_iso
+        if self.babinet:
+            factor = factor * (1.0 - scale.babinet_k * np.exp(-0.25 * scale.babinet_b * self.s**2))
+        inner = f_protein if f_mask is None or not self.mask else f_protein + k_mask * f_mask
+        return ScaledModel(factor * inner, factor, k_aniso, k_iso, k_mask)
+
+    def anisotropic_b(self, scale: Scale) -> F64:
+        """Traceless overall B tensor (6,), Å², Cartesian 11 22 33 12 13 23."""
+        if len(scale.tensor) == 0:
+            return np.zeros(6)
+        return EIGHT_PI2 * np.asarray(scale.tensor @ self.tensors)
+
+    def fit(
+        self, f_obs: F64, f_protein: C128, f_mask: C128 | None, work: NDArray[np.bool_], start: Scale | None,
+        iterations: int = 8,
+    ) -> Scale:
+        """Fit to the working reflections; ``start`` (the last cycle's scale) saves most of the iterations.
+
+        Args:
+            f_obs: (n,) amplitudes; f_protein, f_mask: (n,) model; work: (n,) which reflections to fit.
+        """
+        from .scale_fit import ScaleFit  # the fit needs this module's classes
+
+        fit = ScaleFit(self, f_obs, f_protein, f_mask, work)
+        scale = start
+        if scale is None:
+            scale = fit.wilson_start()
+            scale = fit.simple_grid(scale)
+            scale = fit.iterate(scale, iterations)
+        elif self.kind == "simple":
+            scale = fit.iterate(scale, max(2, iterations // 3))
+        if self.kind == "smooth":
+            warm = scale.iso_knots is not None
+            if not warm:
+                knots = scale.k_sol * np.exp(-0.25 * scale.b_sol * self.mask_s**2)
+                scale = replace(
+                    scale,
+                    mask_knots=np.stack([self.mask_s, knots]) if self.mask else None,
+                    iso_knots=np.stack([self.iso_s, np.zeros(len(self.iso_s))]),
+                )
+            scale = fit.iterate(scale, max(2, iterations // 3) if warm else iterations)
+        return scale
+
+
+def plan_scaling(crystal: Crystal, hkl: NDArray[np.int32], kind: str, solvent: str) -> Scaling:
+    """Prepare scaling on reflections ``hkl`` (n, 3).
+
+    Args:
+        kind: "smooth" or "simple"; solvent: "mask", "babinet", "both" or "none".
+    """
+    s = np.sqrt(crystal.inv_d2(hkl))
+    tensors = invariant_tensors(crystal)
+    low, high = float(s.min()), float(s.max())
+    end = min(S_END_MASK, high)
+    mask_s = np.linspace(low, end, N_KNOT_MASK)
+    if high > S_END_MASK:
+        mask_s = np.append(mask_s, min(high, S_END_MASK * 1.15))
+    return Scaling(
+        s=s,
+        columns=anisotropy_columns(crystal, hkl, tensors),
+        tensors=tensors,
+        kind=kind,
+        mask=solvent in ("mask", "both"),
+        babinet=solvent in ("babinet", "both"),
+        mask_s=mask_s,
+        iso_s=np.linspace(low, high, N_KNOT_ISO),
+    )

@@ -1,0 +1,192 @@
+"""Maximum-likelihood D and Σ_mod as smooth functions of resolution (method 4).
+
+Values sit on the centres of resolution shells and are interpolated linearly in 1/d² (Σ_mod as its logarithm).  D maximises
+the likelihood of the working reflections at given Σ_mod, Σ_mod that of the free reflections at given D: the free set sees
+model error without the bias of having been fitted.  Steps are Fisher scoring with an information matrix bounded from
+above, hence they do not overshoot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
+
+from ..backend.ops import TargetOps
+
+F64 = NDArray[np.float64]
+
+MIN_FREE = 100
+"""Fewer free reflections than this cannot determine Σ_mod; the working set is used instead and that is told."""
+
+PER_SHELL = 50
+MAX_SHELLS = 30
+D_MAX = 1.2
+SMOOTHING = 2.0
+"""Weight, in reflections, of the second difference of ln Σ_mod and D/0.1 between neighbouring shells."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigmaA:
+    """D and Σ_mod on shell centres.
+
+    ``knots`` (m,) 1/d² in Å⁻²; ``d`` (m,); ``log_s`` (m,) ln Σ_mod on the scale of F_obs².
+    """
+
+    knots: F64
+    d: F64
+    log_s: F64
+
+    def on(self, inv_d2: F64) -> tuple[F64, F64]:
+        """D and Σ_mod (n,) at reflections of 1/d² ``inv_d2`` (n,)."""
+        return np.interp(inv_d2, self.knots, self.d), np.exp(np.interp(inv_d2, self.knots, self.log_s))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Hats:
+    """Interpolation of one set of reflections from the knots."""
+
+    left: NDArray[np.intp]
+    weight: F64
+    n: int
+
+    @staticmethod
+    def of(x: F64, knots: F64) -> _Hats:
+        if len(knots) == 1:
+            return _Hats(np.zeros(len(x), np.intp), np.zeros(len(x)), 1)
+        left = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
+        weight = np.clip((x - knots[left]) / (knots[left + 1] - knots[left]), 0.0, 1.0)
+        return _Hats(left, weight, len(knots))
+
+    def value(self, y: F64) -> F64:
+        if self.n == 1:
+            return np.full(len(self.left), y[0])
+        return np.asarray((1.0 - self.weight) * y[self.left] + self.weight * y[self.left + 1])
+
+    def gradient(self, g: F64) -> F64:
+        out = np.bincount(self.left, (1.0 - self.weight) * g, minlength=self.n)
+        if self.n > 1:
+            out += np.bincount(self.left + 1, self.weight * g, minlength=self.n)
+        return out
+
+    def information(self, w: F64) -> F64:
+        """Tridiagonal matrix Σ w hᵢ hⱼ in solveh_banded's upper form (2, m)."""
+        out = np.zeros((3, self.n))
+        out[2] = np.bincount(self.left, (1.0 - self.weight) ** 2 * w, minlength=self.n)
+        if self.n > 1:
+            out[2] += np.bincount(self.left + 1, self.weight**2 * w, minlength=self.n)
+            out[1, 1:] = np.bincount(self.left, self.weight * (1.0 - self.weight) * w, minlength=self.n)[: self.n - 1]
+        return out
+
+
+def _smoothed(information: F64, gradient: F64, y: F64, strength: float) -> tuple[F64, F64]:
+    """Add ½ strength Σ(second difference)² to a banded system."""
+    n = len(y)
+    if n < 3:
+        return information, gradient
+    second = y[:-2] - 2.0 * y[1:-1] + y[2:]
+    gradient = gradient.copy()
+    gradient[:-2] += strength * second
+    gradient[1:-1] -= 2.0 * strength * second
+    gradient[2:] += strength * second
+    information = information.copy()
+    information[2, :-2] += strength
+    information[2, 1:-1] += 4.0 * strength
+    information[2, 2:] += strength
+    information[1, 1:-1] -= 2.0 * strength
+    information[1, 2:] -= 2.0 * strength
+    information[0, 2:] += strength
+    return information, gradient
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigmaAEstimator:
+    """Estimates D and Σ_mod for one list of reflections.
+
+    Attributes:
+        work, estimate: (k,) indices of the reflections that determine D and Σ_mod.
+        knots: (m,) 1/d² of the shell centres.
+        uses_free: Σ_mod comes from the free set.
+    """
+
+    backend: TargetOps
+    f_obs: F64
+    sigma: F64
+    epsilon: F64
+    centric: NDArray[np.bool_]
+    inv_d2: F64
+    work: NDArray[np.intp]
+    estimate: NDArray[np.intp]
+    knots: F64
+    uses_free: bool
+
+    def start(self, f_total: F64, k_aniso: F64) -> SigmaA:
+        """Moment estimates on the knots: D = 0.9 and Σ_mod the mean squared misfit."""
+        hats = _Hats.of(self.inv_d2[self.estimate], self.knots)
+        k = self.estimate
+        misfit = ((self.f_obs[k] - 0.9 * f_total[k]) ** 2) / (self.epsilon[k] * k_aniso[k] ** 2)
+        misfit = misfit + 0.05 * self.f_obs[k] ** 2 / (self.epsilon[k] * k_aniso[k] ** 2)
+        total = hats.gradient(misfit)
+        count = np.maximum(hats.gradient(np.ones(len(k))), 1e-3)
+        mean = np.maximum(total / count, 1e-12 * float(np.mean(self.f_obs**2)) + 1e-30)
+        return SigmaA(self.knots, np.full(len(self.knots), 0.9), np.log(mean))
+
+    def fit(self, f_total: F64, k_aniso: F64, start: SigmaA | None, iterations: int = 40) -> SigmaA:
+        """ML values for model amplitudes ``f_total`` (n,) scaled to the data and anisotropic factors ``k_aniso`` (n,)."""
+        current = self.start(f_total, k_aniso) if start is None else start
+        d, log_s = current.d.copy(), current.log_s.copy()
+        work_hats = _Hats.of(self.inv_d2[self.work], self.knots)
+        free_hats = _Hats.of(self.inv_d2[self.estimate], self.knots)
+        same = not self.uses_free
+        for _ in range(iterations):
+            step_d = self._step(self.work, work_hats, f_total, k_aniso, d, log_s, True)
+            d = np.clip(d + np.clip(step_d, -0.2, 0.2), 0.02, D_MAX)
+            step_s = self._step(self.work if same else self.estimate, work_hats if same else free_hats, f_total, k_aniso,
+                                d, log_s, False)
+            log_s = log_s + np.clip(step_s, -1.5, 1.5)
+            if max(np.abs(step_d).max(), 0.3 * np.abs(step_s).max()) < 1e-3:
+                break
+        return SigmaA(self.knots, d, log_s)
+
+    def _step(self, index: NDArray[np.intp], hats: _Hats, f_total: F64, k_aniso: F64, d: F64, log_s: F64,
+              for_d: bool) -> F64:
+        result = self.backend.rice_sigmaa(
+            self.f_obs[index], self.sigma[index], f_total[index], hats.value(d),
+            np.exp(hats.value(log_s)) * k_aniso[index] ** 2, self.epsilon[index], self.centric[index],
+        )
+        if for_d:
+            information, gradient = hats.information(result.info_d), hats.gradient(result.d_d)
+            information, gradient = _smoothed(information, gradient, d, SMOOTHING / 0.01)
+            floor = 1.0
+        else:
+            information, gradient = hats.information(result.info_s), hats.gradient(result.d_log_s)
+            information, gradient = _smoothed(information, gradient, log_s, SMOOTHING)
+            floor = 1e-3
+        information[2] += floor
+        bands = information[3 - min(3, len(d)):]
+        return np.asarray(-solveh_banded(bands, gradient))
+
+
+def plan_sigmaa(
+    backend: TargetOps,
+    f_obs: F64,
+    sigma: F64,
+    epsilon: F64,
+    centric: NDArray[np.bool_],
+    inv_d2: F64,
+    work: NDArray[np.bool_],
+    free: NDArray[np.bool_],
+) -> SigmaAEstimator:
+    """Choose shells for reflections (n,) of which ``work`` and ``free`` (n,) bool are refined and tested against."""
+    work_index, free_index = np.flatnonzero(work), np.flatnonzero(free)
+    uses_free = len(free_index) >= MIN_FREE
+    estimate = free_index if uses_free else work_index
+    n_shell = int(np.clip(len(estimate) // PER_SHELL, 1, MAX_SHELLS if uses_free else 20))
+    ordered = np.sort(inv_d2[work_index])
+    # shells of equal numbers of reflections, but in 1/d² to the power that keeps the low-resolution ones narrow enough
+    centres = np.array([shell.mean() for shell in np.array_split(ordered, n_shell)])
+    return SigmaAEstimator(
+        backend, f_obs, sigma, epsilon, centric, inv_d2, work_index, estimate, np.unique(centres), uses_free
+    )
