@@ -98,10 +98,10 @@ def check_output_folder(prefix: str, inputs: Sequence[str] = ()) -> None:
         raise OutputError(f"The output folder {folder} {what}.")
     outputs = [Path(prefix + suffix) for suffix in SUFFIXES]
     for output in outputs:
-        if output.is_dir():
+        if os.path.isdir(output):
             raise OutputError(f"The output {output} is a folder; choose another prefix with -o.")
         for name in inputs:
-            if output.exists() and Path(name).exists() and output.samefile(name):
+            if os.path.exists(output) and os.path.exists(name) and output.samefile(name):
                 raise UsageError(f"The output {output} would replace the input {name}; choose another prefix with -o.")
     discard([stage(outputs[0], b"")])
 

@@ -37,9 +37,7 @@ KIND_NAMES = {
 
 def cycle_table_header() -> str:
     """Heading of the table that :func:`cycle_line` fills, without a line end."""
-    return (
-        "cycle  R_work  R_free  CC_work CC_free   bond/Å (Z)    angle/° (Z)   weight  halvings  CG  seconds"
-    )
+    return "cycle  R_work  R_free  CC_work CC_free     bond/Å (Z)    angle/° (Z)   weight  halvings  CG  seconds"
 
 
 def cycle_line(record: CycleRecord) -> str:

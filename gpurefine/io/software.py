@@ -30,10 +30,11 @@ def program_version() -> str:
 
 
 def software_of_history(history: Sequence[str]) -> tuple[Software, ...]:
-    """Programs that left a line in an MTZ history."""
+    """Programs that left a line in an MTZ history (gemmi, which adds itself as the reader of the history, left out)."""
     return tuple(
         Software(item.name, item.version, _classification(item), item.date)
         for item in gemmi.get_software_from_mtz_history(list(history))
+        if item.name != "gemmi"
     )
 
 

@@ -58,6 +58,9 @@ def read_model(path: str) -> InputModel:
         raise InputError(f"{path} cannot be read as a {'mmCIF' if is_cif else 'PDB'} model: {reason}.") from None
     structure.merge_chain_parts()
     _check(structure, path)
+    if structure.cell.explicit_matrices:
+        structure.standardize_crystal_frame()
+        messages.append(f"{path} has coordinates in a frame of its own; they are turned to the standard one (a on x).")
     if not structure.name:
         structure.name = "model"
     structure.setup_entities()

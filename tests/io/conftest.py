@@ -7,6 +7,18 @@ import gemmi
 import numpy as np
 import pytest
 
+from gpurefine.config import Config, DataOptions
+from gpurefine.io.reflections import read_data
+from gpurefine.model.records import (
+    CycleRecord,
+    MapCoefficients,
+    OutlierRecord,
+    Report,
+    RestraintRecord,
+    ScaleRecord,
+    ShellRecord,
+)
+
 CELL = (31.0, 35.0, 40.0, 90.0, 90.0, 90.0)
 
 
@@ -73,3 +85,72 @@ def pdb_file(tmp_path):
     path = tmp_path / "model.pdb"
     path.write_text(PDB_TEXT)
     return str(path)
+
+
+@pytest.fixture
+def dataset(make_mtz, amplitude):
+    """Amplitudes with a free set of 20 values and 40 reflections missing."""
+    full = gemmi.make_miller_array(gemmi.UnitCell(*CELL), gemmi.SpaceGroup("P 21 21 21"), 2.51)
+    columns = {
+        "FreeR_flag": ("I", lambda hkl, d: hkl @ np.array([1, 3, 7]) % 20),
+        "F": ("F", amplitude),
+        "SIGF": ("Q", 2.0),
+    }
+    history = ["From AIMLESS, version 0.7.4, run on 20/ 7/21"]
+    path = make_mtz(columns, hkl=np.delete(full, np.arange(50, 90), axis=0), history=history)
+    return read_data(path, DataOptions(), None, "model.pdb")
+
+
+@pytest.fixture
+def report(dataset):
+    """A report whose numbers are made up but fit the data set."""
+    r = dataset.reflections
+    phase = np.exp(1j * np.linspace(-3.0, 3.0, len(r)))
+    f = np.nan_to_num(r.f, nan=50.0)
+    maps = MapCoefficients(1.2 * f * phase, 0.1 * f * phase, 0.8 * f * phase, 0.9 * f * phase, np.full(len(r), 0.7))
+    shell = {
+        "n_possible": 500, "n_obs": 480, "n_work": 456, "n_free": 24, "completeness": 96.0, "cc_work": 0.95,
+        "cc_free": 0.9, "fom_work": 0.8, "fom_free": 0.7, "d_sigmaa": 0.95, "sigma_model": 10.0, "k_mask": 0.3,
+        "k_iso": 1.0, "mean_f_obs": 250.0, "mean_f_calc": 240.0,
+    }  # fmt: skip
+    return Report(
+        cycles=[
+            CycleRecord(0, r_work=0.33, r_free=0.35, seconds=0.5),
+            CycleRecord(
+                1, r_work=0.1912, r_free=0.2345, cc_work=0.951, cc_free=0.931, target=1e4, ll_work=float("nan"),
+                weight=1.5, rmsd_bond=0.0123, rmsz_bond=0.9, rmsd_angle=1.567, rmsz_angle=1.0, rmsd_chiral=0.1,
+                halvings=1, ridge=0.0, cg_iterations=40, status="the step was shortened", seconds=1.25,
+            ),
+        ],
+        shells=[
+            ShellRecord(d_max=26.34, d_min=4.0, r_work=0.18, r_free=0.2, **shell),
+            ShellRecord(d_max=4.0, d_min=2.5, r_work=0.25, r_free=0.3, **shell),
+        ],
+        restraints=[
+            RestraintRecord("bond", 1500, 0.0123, 0.9, 0.0141, "Å"),
+            RestraintRecord("angle", 2000, 1.567, 1.0, 1.65, "degrees"),
+            RestraintRecord("chiral", 100, 0.08, 0.7, 0.15, "Å³"),
+            RestraintRecord("adp", 1500, 3.0, None, 0.3, "Å²"),
+        ],
+        outliers=[OutlierRecord("bond", ("A/1/ALA/N", "A/1/ALA/CA"), 1.6, 1.46, 0.02, 7.0)],
+        scale=ScaleRecord(
+            "smooth", 1.02, 3.0, (1.0, 2.0, -3.0, 0.1, 0.2, 0.3), 0.35, 46.0, [(0.1, 0.3)], [(0.1, 1.0)],
+            solvent_fraction=float("inf"), probe_radius=1.0, shrink_radius=0.8,
+        ),
+        maps=maps,
+        n_work=int(r.work.sum()),
+        n_free=int(r.free.sum()),
+        free_value=0,
+        d_min=2.5,
+        d_max=26.34,
+        mean_b=np.float64(16.6),
+        coordinate_error=0.071,
+        weight=1.5,
+        device="cpu",
+        timing={"total": 3.0},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path, pdb_file, dataset):
+    return Config(model=pdb_file, data_file=dataset.path, prefix=str(tmp_path / "refined"))

@@ -88,6 +88,20 @@ def test_several_models_and_bad_numbers(tmp_path, pdb_file):
         read_structure(str(path))
 
 
+def test_frame_of_its_own_is_turned(tmp_path, pdb_file):
+    """SCALE records that put a along y."""
+    scale = (
+        f"SCALE1    {0:10.6f}{1 / 31:10.6f}{0:10.6f}     {0:10.5f}\n"
+        f"SCALE2    {-1 / 35:10.6f}{0:10.6f}{0:10.6f}     {0:10.5f}\n"
+        f"SCALE3    {0:10.6f}{0:10.6f}{1 / 40:10.6f}     {0:10.5f}\n"
+    )
+    path = tmp_path / "turned.pdb"
+    path.write_text(Path(pdb_file).read_text().replace("ATOM      1", scale + "ATOM      1"))
+    model = read_model(str(path))
+    assert model.structure[0][0][0][0].pos.tolist() == pytest.approx([6.134, -11.104, 6.504], abs=1e-3)
+    assert "frame of its own" in model.messages[0] and not model.structure.cell.explicit_matrices
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_characters_outside_ascii(tmp_path, pdb_file, encoding):
     path = tmp_path / "accents.pdb"
