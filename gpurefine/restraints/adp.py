@@ -1,9 +1,10 @@
-"""Restraints between isotropic displacement parameters of neighbours (Murshudov et al. 2011, eq. 23–26).
+"""Restraints between isotropic B of neighbours (Murshudov et al. 2011, eq. 23–26).
 
 The symmetrised Kullback–Leibler divergence of two isotropic Gaussians is proportional to (B₁ − B₂)²/(B₁B₂).  A
-pair at the distance d is given ½ w (B₁ − B₂)²/(B₁B₂) with w = weight/σ² · 4/max(4, d²), σ by the closest relation of the
-two: bond 0.1, angle 0.15, torsion 0.3, chiral 0.5, plane 0.7, contact (symmetry included) 0.7; pairs beyond 4 Å have none.
-Hydrogens carry their parent's B and take no part.  Curvature is Gauss–Newton, hence positive semidefinite.
+pair at the distance d is given ½ w (B₁ − B₂)²/(B₁B₂) with w = weight/σ² · 4/max(4, d²), σ by the closest relation
+of the two: bond 0.1, angle 0.15, torsion 0.3, chiral 0.5, plane 0.7, contact (symmetry included) 0.7; pairs beyond
+4 Å have none.  Hydrogens carry their parent's B and take no part.  Curvature is Gauss–Newton, hence positive
+semidefinite.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class AdpRestraints:
         self._backend, self.weight = backend, weight
         self._heavy = ~topology.is_hydrogen
         n = self._n = topology.n_atoms
-        terms = geometry_terms(topology, crystal)
+        self._symmetry = symmetry_arrays(crystal)
+        terms = geometry_terms(topology, self._symmetry)
         keys, kinds = [], []
         for kind, (first, second) in enumerate(term_pairs(terms)):
             use = self._heavy[first] & self._heavy[second] & (first != second)
@@ -66,7 +68,6 @@ class AdpRestraints:
         crossing = (bonds.image != 0) | bonds.shift.any(axis=1)
         crossing &= self._heavy[bonds.atoms].all(axis=1) & (bonds.atoms[:, 0] != bonds.atoms[:, 1])
         self._crossing = bonds.atoms[crossing], bonds.image[crossing], bonds.shift[crossing]
-        self._symmetry = symmetry_arrays(crystal)
         self.pattern = BlockPattern.from_pairs(n, np.zeros(0, np.int32), np.zeros(0, np.int32))
         self.relation: I64 = np.zeros(0, np.int64)
         self.distance: F64 = np.zeros(0)

@@ -25,11 +25,17 @@ def symmetry_arrays(crystal: Crystal) -> SymmetryArrays:
     )
 
 
-def geometry_terms(topology: Topology, crystal: Crystal) -> GeometryTerms:
+def no_symmetry() -> SymmetryArrays:
+    """The identity alone, in a cell of 1 Å."""
+    one, zero = np.eye(3), np.zeros((1, 3))
+    return SymmetryArrays(one, one, np.eye(3, dtype=np.int32)[None], zero, one[None], zero)
+
+
+def geometry_terms(topology: Topology, symmetry: SymmetryArrays) -> GeometryTerms:
     """The covalent restraints of ``topology``."""
     t = topology
     return GeometryTerms(
-        n_atoms=t.n_atoms, symmetry=symmetry_arrays(crystal),
+        n_atoms=t.n_atoms, symmetry=symmetry,
         bond_atoms=t.bonds.atoms, bond_ideal=t.bonds.ideal, bond_sigma=t.bonds.sigma,
         bond_op=t.bonds.image, bond_shift=t.bonds.shift,
         angle_atoms=t.angles.atoms, angle_ideal=t.angles.ideal, angle_sigma=t.angles.sigma,

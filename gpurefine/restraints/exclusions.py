@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..model.crystal import Crystal
 from ..model.topology import Topology
-from .arrays import geometry_terms, term_pairs
+from .arrays import geometry_terms, no_symmetry, term_pairs
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -49,7 +49,7 @@ def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
     np.cumsum(np.bincount(source, minlength=n), out=start[1:])
     angles = topology.angles.atoms
     angled = _keys(angles[:, 0], angles[:, 2], n)
-    planar = _keys(*term_pairs(geometry_terms(topology, crystal))[4], n)
+    planar = _keys(*term_pairs(geometry_terms(topology, no_symmetry()))[4], n)
 
     one = _keys(source, target, n)
     s, t = _step(source, target, start, target)
@@ -98,24 +98,28 @@ def _through_symmetry(
     if len(crossing) == 0:
         return np.zeros((0, 7), np.int32)
     jumps: dict[int, list[tuple[int, NDArray[np.float64]]]] = {}
-    for b in crossing:
+    for k in crossing:
         matrix = np.eye(4)
-        matrix[:3, :3] = crystal.rotations[bonds.image[b]]
-        matrix[:3, 3] = crystal.translations[bonds.image[b]] + bonds.shift[b]
-        first, second = (int(a) for a in bonds.atoms[b])
+        matrix[:3, :3] = crystal.rotations[bonds.image[k]]
+        matrix[:3, 3] = crystal.translations[bonds.image[k]] + bonds.shift[k]
+        first, second = int(bonds.atoms[k, 0]), int(bonds.atoms[k, 1])
         jumps.setdefault(first, []).append((second, matrix))
-        jumps.setdefault(second, []).append((first, np.linalg.inv(matrix)))
-    near = set(jumps)
+        jumps.setdefault(second, []).append((first, np.asarray(np.linalg.inv(matrix), np.float64)))
+
+    def bonded(a: int) -> list[int]:
+        return [int(other) for other in neighbour[start[a] : start[a + 1]]]
+
+    near: set[int] = set(jumps)
     for _ in range(2):
-        near |= {int(k) for a in near for k in neighbour[start[a] : start[a + 1]]}
+        near |= {other for a in near for other in bonded(a)}
     rows = []
     for atom in sorted(near):
         seen = {(atom, *_operation(np.eye(4), crystal))}
         level: list[tuple[int, NDArray[np.float64]]] = [(atom, np.eye(4))]
         for depth in (1, 2, 3):
-            following = []
+            following: list[tuple[int, NDArray[np.float64]]] = []
             for a, matrix in level:
-                inside = [(int(k), np.eye(4)) for k in neighbour[start[a] : start[a + 1]]]
+                inside: list[tuple[int, NDArray[np.float64]]] = [(c, np.eye(4)) for c in bonded(a)]
                 for b, jump in (*inside, *jumps.get(a, [])):
                     place = matrix @ jump
                     image = _operation(place, crystal)

@@ -12,7 +12,7 @@ from ..errors import ChemistryError
 from ..model.blocks import BlockMatrix, BlockPattern
 from ..model.crystal import Crystal
 from ..model.topology import Topology
-from .arrays import geometry_terms, term_pairs
+from .arrays import geometry_terms, symmetry_arrays, term_pairs
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -54,7 +54,7 @@ class GeometryRestraints:
             raise ChemistryError(
                 "An atom rides on an atom that rides itself; each must ride on an atom with its own parameters."
             )
-        terms = geometry_terms(topology, crystal)
+        terms = geometry_terms(topology, symmetry_arrays(crystal))
         pairs = term_pairs(terms)
         first = np.concatenate([p[0] for p in pairs])
         second = np.concatenate([p[1] for p in pairs])

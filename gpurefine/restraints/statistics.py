@@ -1,0 +1,163 @@
+"""How well a model keeps its restraints: r.m.s. deviations and outliers (terms without hydrogen, method 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..constants import DEGREE
+from ..model.records import OutlierRecord, RestraintRecord
+from ..model.topology import Topology
+from .adp import AdpRestraints
+from .contact_classes import CONTACT_KINDS, SIGMA
+from .geometry import GeometryRestraints
+from .nonbonded import NonbondedRestraints
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+
+OUTLIER_Z = 6.0
+"""Terms with |z| at or above this are listed."""
+
+TORSION_PERIODS = (1, 2, 3, 6)
+"""Periods with a class of their own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Deviations:
+    """Terms of one kind: deviation, σ and ideal (m,) in ``unit``, atoms (m, k), −1 where a term has fewer."""
+
+    kind: str
+    unit: str
+    deviation: F64
+    sigma: F64
+    ideal: F64
+    atoms: I32
+
+    def of(self, keep: Flags, kind: str | None = None) -> _Deviations:
+        """The terms where ``keep`` (m,) is True."""
+        return _Deviations(
+            kind or self.kind, self.unit, self.deviation[keep], self.sigma[keep], self.ideal[keep], self.atoms[keep]
+        )
+
+
+def restraint_statistics(
+    xyz: F64, topology: Topology, geometry: GeometryRestraints, nonbonded: NonbondedRestraints | None = None,
+    adp: AdpRestraints | None = None, b_iso: F64 | None = None,
+) -> list[RestraintRecord]:
+    """r.m.s.d., r.m.s.Z, count and mean σ of every kind that occurs, at ``xyz`` (n, 3) Å and ``b_iso`` (n,) Å².
+
+    Contacts count where they overlap.
+    """
+    records = []
+    for d in _all_kinds(xyz, topology, geometry, nonbonded):
+        if len(d.deviation):
+            records.append(_record(d.kind, d.unit, d.deviation, d.sigma))
+    if adp is not None and b_iso is not None and len(adp.pattern.pairs):
+        p, q = b_iso[adp.pattern.pairs[:, 0]], b_iso[adp.pattern.pairs[:, 1]]
+        positive = adp.pair_weight > 0.0
+        if positive.any():
+            sigma = np.sqrt(p * q)[positive] / np.sqrt(adp.pair_weight[positive])
+            records.append(_record("adp", "Å²", (p - q)[positive], sigma))
+    return records
+
+
+def restraint_outliers(
+    xyz: F64, topology: Topology, labels: Sequence[str], geometry: GeometryRestraints,
+    nonbonded: NonbondedRestraints | None = None, z_min: float = OUTLIER_Z,
+) -> list[OutlierRecord]:
+    """Terms without hydrogen that deviate by ``z_min`` σ or more, worst first within each kind.
+
+    ``labels`` name the n atoms.  For a plane the atom that lies off comes first, the others follow.
+    """
+    records = []
+    for d in _all_kinds(xyz, topology, geometry, nonbonded):
+        z = d.deviation / d.sigma
+        bad = np.flatnonzero(np.abs(z) >= z_min)
+        for k in bad[np.argsort(-np.abs(z[bad]), kind="stable")]:
+            records.append(OutlierRecord(
+                kind=d.kind, atoms=tuple(labels[a] for a in d.atoms[k] if a >= 0),
+                value=float(d.ideal[k] + d.deviation[k]), ideal=float(d.ideal[k]), sigma=float(d.sigma[k]),
+                z=float(z[k]),
+            ))
+    return records
+
+
+def _record(kind: str, unit: str, deviation: F64, sigma: F64) -> RestraintRecord:
+    return RestraintRecord(
+        kind=kind, count=len(deviation), rmsd=float(np.sqrt(np.mean(deviation**2))),
+        rmsz=float(np.sqrt(np.mean((deviation / sigma) ** 2))), mean_sigma=float(np.mean(sigma)), unit=unit,
+    )
+
+
+def _all_kinds(
+    xyz: F64, topology: Topology, geometry: GeometryRestraints, nonbonded: NonbondedRestraints | None
+) -> Iterator[_Deviations]:
+    """All terms without hydrogen, kind by kind."""
+    heavy = ~topology.is_hydrogen
+    r = geometry.residuals(xyz)
+    b, a, t, c = topology.bonds, topology.angles, topology.torsions, topology.chirals
+    yield _Deviations("bond", "Å", r.bond, b.sigma, b.ideal, b.atoms).of(_all_of(heavy, b.atoms))
+    yield _Deviations("angle", "degrees", r.angle / DEGREE, a.sigma / DEGREE, a.ideal / DEGREE, a.atoms).of(
+        _all_of(heavy, a.atoms)
+    )
+    torsions = _Deviations("torsion", "degrees", r.torsion / DEGREE, t.sigma / DEGREE, t.ideal / DEGREE, t.atoms)
+    free_of_h = _all_of(heavy, t.atoms)
+    for period in TORSION_PERIODS:
+        yield torsions.of(free_of_h & (t.period == period), f"torsion_period_{period}")
+    yield torsions.of(free_of_h & ~np.isin(t.period, TORSION_PERIODS), "torsion_other")
+    # Where either hand is right, the ideal is that of the hand the model has.
+    hand = np.where(c.both, _chiral_ideal(xyz, topology), c.ideal)
+    yield _Deviations("chiral", "Å³", r.chiral, c.sigma, hand, c.atoms).of(_all_of(heavy, c.atoms))
+    yield _plane_members(topology, r.plane)
+    if nonbonded is not None and nonbonded.repulsions is not None:
+        yield from _contacts(xyz, heavy, nonbonded)
+
+
+def _all_of(heavy: Flags, atoms: I32) -> Flags:
+    """(m,) whether all atoms (m, k) of a term are heavy."""
+    return np.asarray(heavy[atoms].all(axis=1))
+
+
+def _chiral_ideal(xyz: F64, topology: Topology) -> F64:
+    """Ideal volumes (m,) Å³ with the sign of the volume that the model has."""
+    atoms, ideal = topology.chirals.atoms, np.abs(topology.chirals.ideal)
+    first, second, third = (xyz[atoms[:, k]] - xyz[atoms[:, 0]] for k in (1, 2, 3))
+    volume = np.einsum("mi,mi->m", first, np.cross(second, third))
+    return np.asarray(np.where(volume >= 0.0, ideal, -ideal))
+
+
+def _plane_members(topology: Topology, deviation: F64) -> _Deviations:
+    """Distances of heavy atoms from their planes, the atom itself first among ``atoms``."""
+    planes = topology.planes
+    counts = np.diff(planes.start)
+    which = np.repeat(np.arange(len(counts)), counts)
+    atoms = np.full((len(planes.atoms), int(counts.max(initial=1))), -1, np.int32)
+    for k, p in enumerate(which):
+        others = planes.atoms[planes.start[p] : planes.start[p + 1]]
+        atoms[k, 0] = planes.atoms[k]
+        atoms[k, 1 : counts[p]] = others[np.arange(counts[p]) != k - planes.start[p]]
+    all_members = _Deviations(
+        "plane", "Å", deviation, planes.sigma[which], np.zeros(len(which)), atoms
+    )
+    return all_members.of(~topology.is_hydrogen[planes.atoms])
+
+
+def _contacts(xyz: F64, heavy: Flags, nonbonded: NonbondedRestraints) -> Iterator[_Deviations]:
+    """Overlapping contacts of heavy atoms by class; those through symmetry are one class."""
+    pairs = nonbonded.repulsions
+    assert pairs is not None
+    overlap = nonbonded.overlaps(xyz)
+    use = (overlap > 0.0) & heavy[pairs.first] & heavy[pairs.second]
+    atoms = np.stack([pairs.first, pairs.second], axis=1)
+    every = _Deviations("vdw", "Å", -overlap, np.full(len(overlap), SIGMA), pairs.critical, atoms)
+    symmetry = (pairs.op != 0) | pairs.shift.any(axis=1)
+    name = np.array(CONTACT_KINDS)[nonbonded.kind]
+    name[name == "vdw_bare"] = "vdw"
+    for kind in ("vdw", "vdw_torsion", "vdw_hbond", "vdw_metal"):
+        yield every.of(use & ~symmetry & (name == kind), kind)
+    yield every.of(use & symmetry, "vdw_symmetry")
