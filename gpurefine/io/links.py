@@ -181,7 +181,9 @@ def _found(
         cra1, cra2 = match.cra1, match.cra2
         if match.chem_link is None or cra1.atom.element.is_metal or cra2.atom.element.is_metal:
             continue
-        if _label(cra1) in used or _label(cra2) in used or _in_chain(cra1, cra2, order, match.same_image):
+        # gemmi's same_image is true for a mate a whole cell edge away, too
+        same = abs(cra1.atom.pos.dist(cra2.atom.pos) - match.bond_length) < 0.01
+        if _label(cra1) in used or _label(cra2) in used or _in_chain(cra1, cra2, order, same):
             continue
         link, inverted, _, _ = monlib.match_link(
             cra1.residue, cra1.atom.name, cra1.atom.altloc, cra2.residue, cra2.atom.name, cra2.atom.altloc,
@@ -196,7 +198,7 @@ def _found(
         con.name = f"found{len(found) + 1}"
         con.link_id = link.id
         con.type = gemmi.ConnectionType.Disulf if link.id in ("disulf", "SS") else gemmi.ConnectionType.Covale
-        con.asu = gemmi.Asu.Same if match.same_image else gemmi.Asu.Different
+        con.asu = gemmi.Asu.Same if same else gemmi.Asu.Different
         first, second = (cra2, cra1) if inverted else (cra1, cra2)
         con.partner1, con.partner2 = _address(first), _address(second)
         con.reported_distance = match.bond_length

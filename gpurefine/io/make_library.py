@@ -15,6 +15,7 @@ from gemmi import cif
 
 from ..errors import ChemistryError
 from .dictionary import known_group
+from .library_corrections import corrected, dropped
 
 EMBEDDED = Path(__file__).parent.parent / "data" / "monomers.cif.gz"
 
@@ -26,10 +27,10 @@ MODIFIED = tuple("MSE SEP TPO PTR HYP DPN ACE NH2".split())
 IONS = tuple("NA K MG CA MN FE FE2 CO NI CU CU1 ZN CD HG PT CS RB SR BA LI CL BR IOD".split())
 SMALL = tuple(
     "HOH SO4 PO4 ACT ACY FMT CIT GOL EDO PEG PGE PG4 MPD MRD TRS DMS IMD EPE MES BME DTT NO3 CO3 SCN AZI OXY XE IPA EOH "
-    "TLA MLI SIN POP".split()
+    "TLA MLI SIN".split()
 )
 SUGARS = tuple("NAG NDG BMA MAN GLC BGC GAL FUC FUL".split())
-COFACTORS = tuple("HEM ATP ADP AMP GTP GDP FAD FMN NAD NAP PLP".split())
+COFACTORS = ("HEM",)
 MONOMERS = AMINO_ACIDS + NUCLEOTIDES + MODIFIED + IONS + SMALL + SUGARS + COFACTORS
 
 # Columns kept of each category of a monomer; a name after "<" is an older spelling of the same item.
@@ -119,10 +120,12 @@ def copy_monomer(source: cif.Document, name: str, document: cif.Document) -> Non
         if not kept:
             continue
         table = block.find(category, [old_name for _, old_name in kept])
-        loop = new.init_loop(category, [new_name for new_name, _ in kept])
-        for row in table:
-            values = dict(zip((new_name for new_name, _ in kept), row, strict=True))
-            loop.add_row([corrected(name, category, item, values) for item in values])
+        names = [new_name for new_name, _ in kept]
+        rows = [dict(zip(names, row, strict=True)) for row in table]
+        rows = [values for values in rows if not dropped(name, category, values)]
+        loop = new.init_loop(category, names) if rows else None
+        for values in rows if loop is not None else ():
+            loop.add_row([corrected(name, category, item, values) for item in names])
 
 
 def spelling(block: cif.Block, category: str, column: str) -> str | None:
@@ -131,16 +134,6 @@ def spelling(block: cif.Block, category: str, column: str) -> str | None:
         if block.find_values(category + item):
             return item
     return None
-
-
-def corrected(name: str, category: str, item: str, values: dict[str, str]) -> str:
-    """One value, with what is known to be wrong in the dictionaries of 2013 put right."""
-    value = values[item]
-    if category == "_chem_comp_atom." and item == "charge" and "." in value:
-        return f"{float(value):g}"  # partial charges "2.000" of the old files are formal charges
-    if category == "_chem_comp_atom." and item in ("x", "y", "z") and value not in ".?":
-        return f"{float(value):.3f}"
-    return value
 
 
 def check_monomer(block: cif.Block, name: str, types: set[str]) -> None:
