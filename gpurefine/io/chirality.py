@@ -1,8 +1,8 @@
 """Chiral centres of the dictionary that are none: their sign only tells which of two equal arms has which name.
 
-Dictionaries of 2013 give TRS (three CH2OH on one carbon), isopropyl groups and the sulphurs of iron–sulphur clusters a
-definite sign.  A model with the names the other way round would be pulled through the mirror image, so that these centres
-may have either sign.
+Dictionaries of 2013 give TRS (three CH2OH on one carbon), isopropyl groups and the sulphurs of iron–sulphur
+clusters a definite sign.  A model with the names the other way round would be pulled through the mirror image, so that
+these centres may have either sign.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import gemmi
 def free_false_centres(component: gemmi.ChemComp) -> list[str]:
     """Let false chiral centres of a residue have either sign; return their atom names.
 
-    A centre is false where two of its atoms start equal arms (the same elements bonded the same way, hydrogens included)
-    that do not close a ring and hold no chiral centre of their own, or where it bonds two metals or more.
+    A centre is false where two of its atoms start equal arms (the same elements bonded the same way, with
+    hydrogens) that do not close a ring and hold no chiral centre of their own, or where it bonds two metals or more.
     """
     elements = {atom.id: atom.el.name for atom in component.atoms}
     metals = {atom.id for atom in component.atoms if atom.el.is_metal}
@@ -42,7 +42,7 @@ def free_false_centres(component: gemmi.ChemComp) -> list[str]:
 def _arm(
     centre: str, start: str, neighbours: dict[str, list[str]], elements: dict[str, str], centres: set[str]
 ) -> str | None:
-    """What hangs on ``centre`` by ``start``, as text that is the same for equal arms; None for rings and chiral arms."""
+    """What hangs on ``centre`` by ``start``, as text equal for equal arms; None for rings and chiral arms."""
     seen = {centre}
 
     def walk(name: str, origin: str) -> str | None:

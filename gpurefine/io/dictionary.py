@@ -13,6 +13,7 @@ from gemmi import cif
 from ..config import ChemistryOptions
 from ..errors import ChemistryError, InputError
 from .chirality import free_false_centres
+from .gemmi_stubs import absent
 from .library_places import (
     ENERGY_FILE,
     LIST_FILE,
@@ -167,7 +168,7 @@ def _load_residues(
 def _from_embedded(dictionary: Dictionary, name: str, directory: Path | None) -> str | None:
     """Load a residue from the embedded library: "" when done, None when it is not there."""
     block = embedded_document().find_block(f"comp_{name}")
-    if block is None:
+    if absent(block):
         return None
     _read_blocks(dictionary.monlib, [block])
     dictionary.source[name] = EMBEDDED
@@ -225,7 +226,7 @@ def _load_ligand_file(dictionary: Dictionary, path: Path) -> None:
             del monlib.links[link]
             dictionary.messages.append(f"Link {link} is taken from {path} instead of the monomer library.")
     for old, new in _rename_modifications(document, set(monlib.modifications)).items():
-        dictionary.messages.append(f"Modification {old} of {path} is called {new}, because the library has another one.")
+        dictionary.messages.append(f"Modification {old} of {path} is called {new}: the library has another one.")
     try:
         monlib.read_monomer_doc(document)
     except (ValueError, RuntimeError) as error:
@@ -277,15 +278,14 @@ def _read_blocks(monlib: gemmi.MonLib, blocks: list[cif.Block]) -> None:
 
 
 def known_group(name: str) -> str:
-    """The group of a residue in gemmi's words ("D-peptide" is a peptide, "D-SACCHARIDE" a pyranose), "" when unknown."""
+    """A residue's group in gemmi's words ("D-peptide" is a peptide, "D-SACCHARIDE" a pyranose), "" when unknown."""
     if gemmi.ChemComp.read_group(name) != gemmi.ChemComp.Group.Null:
         return name
     lower = name.lower()
-    for part, group in (("peptide", "peptide"), ("ketopyranose", "ketopyranose"), ("pyranose", "pyranose"),
-                        ("furanose", "furanose"), ("saccharide", "pyranose"), ("rna", "RNA"), ("dna", "DNA")):  # fmt: skip
-        if part in lower:
-            return group
-    return ""
+    if "saccharide" in lower:
+        return "pyranose"
+    parts = ("peptide", "ketopyranose", "pyranose", "furanose", "rna", "dna")
+    return next((part for part in parts if part in lower), "")
 
 
 def _set_group(monlib: gemmi.MonLib, name: str, document: cif.Document) -> None:

@@ -6,11 +6,12 @@ import gemmi
 
 from ..errors import ChemistryError
 from .dictionary import Dictionary
+from .gemmi_stubs import absent, chain_infos
 from .links import set_links, strip_coordinated
 from .model_checks import atom_label, listed
 
 CHANGES = {
-    # Hydrogens whose place follows from their neighbours; those on freely rotating O, S and N and of water are left out.
+    # Hydrogens whose place follows from their neighbours; those on freely rotating O and S and of water are left out.
     "add": gemmi.HydrogenChange.ReAddKnown,
     "keep": gemmi.HydrogenChange.NoChange,
     "drop": gemmi.HydrogenChange.Remove,
@@ -20,7 +21,7 @@ CHANGES = {
 def gemmi_topology(
     st: gemmi.Structure, dictionary: Dictionary, hydrogens: str, messages: list[str]
 ) -> gemmi.Topo:
-    """Apply links and hydrogens to ``st`` in place and return its topology, which lives as long as ``st`` is not changed.
+    """Apply links and hydrogens to ``st`` in place and return its topology, valid as long as ``st`` is not changed.
 
     Serial numbers of the atoms are set to 0, 1, 2, … in the order of the structure.
 
@@ -94,14 +95,16 @@ def _check_atoms(st: gemmi.Structure, topo: gemmi.Topo, dictionary: Dictionary) 
     """Refuse atoms other than hydrogen that are not in the (linked) residue's dictionary."""
     unknown: dict[str, list[str]] = {}
     unlinked: list[str] = []
-    for info in topo.chain_infos:
+    for info in chain_infos(topo):
         for residue in info.res_infos:
             name = residue.res.name
             for atom in residue.res:
-                if atom.is_hydrogen() or residue.get_final_chemcomp(atom.altloc).find_atom(atom.name) is not None:
+                if atom.is_hydrogen() or not absent(
+                    residue.get_final_chemcomp(atom.altloc).find_atom(atom.name)
+                ):
                     continue
                 label = atom_label(info.chain_ref.name, residue.res, atom)
-                if dictionary.monlib.monomers[name].find_atom(atom.name) is not None:
+                if not absent(dictionary.monlib.monomers[name].find_atom(atom.name)):
                     unlinked.append(label)
                 else:
                     unknown.setdefault(name, []).append(label)

@@ -1,7 +1,7 @@
 """Corrections of the dictionaries of 2013 that the embedded library is partly made of.
 
-Distances come from averages over small-molecule crystal structures: Allen et al. (1987) J. Chem. Soc. Perkin Trans. 2, S1
-(ions and small molecules) and Scheidt & Reed (1981) Chem. Rev. 81, 543 (iron porphyrins).
+Distances come from averages over small-molecule crystal structures: Allen et al. (1987) J. Chem. Soc. Perkin Trans. 2,
+S1 (ions and small molecules) and Scheidt & Reed (1981) Chem. Rev. 81, 543 (iron porphyrins).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ BONDS = {
 # O–P–O of phosphate is 119.9° in 2013, which six angles about one atom cannot all be.
 TETRAHEDRAL = {"PO4"}
 
-# The haem of 2013 has one ring system of another oxidation state, Fe–N from 1.85 to 2.09 Å and chiral nitrogens.  These are
-# the averages of four-fold symmetric iron porphyrins by kinds of atom: N, α and β carbon of a pyrrole, m methine carbon.
+# The haem of 2013 has one ring system of another oxidation state, Fe–N from 1.85 to 2.09 Å and chiral nitrogens.  These
+# are averages over four-fold symmetric iron porphyrins by kind of atom: N, α and β carbon of a pyrrole, m methine.
 PORPHYRIN = {"HEM"}
 PORPHYRIN_BONDS = {"FeN": 2.03, "Nα": 1.384, "αβ": 1.443, "ββ": 1.354, "mα": 1.386}
 PORPHYRIN_ANGLES = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..model.crystal import Crystal
 from ..model.topology import Bonds
 from .dictionary import Dictionary
+from .gemmi_stubs import absent, chain_infos
 from .model_checks import atom_label, listed
 
 # A link is found where the atoms are nearer than this many times the ideal bond, as REFMAC and servalcat do.
@@ -77,12 +78,12 @@ def _copy(address: gemmi.AtomAddress) -> gemmi.AtomAddress:
 def _cra(st: gemmi.Structure, address: gemmi.AtomAddress) -> gemmi.CRA | None:
     """The atom of an address; where the address lacks an altloc, the first conformer's."""
     cra = st[0].find_cra(address, ignore_segment=True)
-    if cra.atom is None and cra.residue is not None:
+    if absent(cra.atom) and not absent(cra.residue):
         atom = next((a for a in cra.residue if a.name == address.atom_name), None)
         if atom is not None and address.altloc == "\0":
             address.altloc = atom.altloc
             cra = st[0].find_cra(address, ignore_segment=True)
-    return cra if cra.atom is not None else None
+    return None if absent(cra.atom) else cra
 
 
 def _settle(st: gemmi.Structure, con: gemmi.Connection, monlib: gemmi.MonLib, messages: list[str]) -> bool:
@@ -91,7 +92,9 @@ def _settle(st: gemmi.Structure, con: gemmi.Connection, monlib: gemmi.MonLib, me
         return False
     cra1, cra2 = _cra(st, con.partner1), _cra(st, con.partner2)
     if cra1 is None or cra2 is None:
-        messages.append(f"The link between {con.partner1} and {con.partner2} names an atom that is not in the model: ignored.")
+        messages.append(
+            f"The link between {con.partner1} and {con.partner2} names an atom that is not in the model: ignored."
+        )
         return False
     _settle_image(st, con, cra1, cra2)
     if cra1.atom.element.is_metal or cra2.atom.element.is_metal:
@@ -111,7 +114,7 @@ def _settle(st: gemmi.Structure, con: gemmi.Connection, monlib: gemmi.MonLib, me
         link, inverted, _, _ = monlib.match_link(
             cra1.residue, cra1.atom.name, cra1.atom.altloc, cra2.residue, cra2.atom.name, cra2.atom.altloc
         )
-        if link is not None:
+        if not absent(link):
             con.link_id = link.id
         else:
             inverted = bool(cra2.atom.element.is_metal and not cra1.atom.element.is_metal)
@@ -142,7 +145,7 @@ def _settle_image(st: gemmi.Structure, con: gemmi.Connection, cra1: gemmi.CRA, c
 def _link_fits(monlib: gemmi.MonLib, name: str, cra1: gemmi.CRA, cra2: gemmi.CRA) -> bool:
     """The link exists and bonds these atoms, in this order."""
     link = monlib.get_link(name)
-    if link is None:
+    if absent(link):
         return False
     fits = monlib.test_link(link, cra1.residue.name, cra1.atom.name, cra2.residue.name, cra2.atom.name)
     return bool(fits[0])
@@ -179,7 +182,7 @@ def _found(
     found: list[gemmi.Connection] = []
     for match in sorted(matches, key=lambda m: m.bond_length):
         cra1, cra2 = match.cra1, match.cra2
-        if match.chem_link is None or cra1.atom.element.is_metal or cra2.atom.element.is_metal:
+        if absent(match.chem_link) or cra1.atom.element.is_metal or cra2.atom.element.is_metal:
             continue
         # gemmi's same_image is true for a mate a whole cell edge away, too
         same = abs(cra1.atom.pos.dist(cra2.atom.pos) - match.bond_length) < 0.01
@@ -189,7 +192,7 @@ def _found(
             cra1.residue, cra1.atom.name, cra1.atom.altloc, cra2.residue, cra2.atom.name, cra2.atom.altloc,
             (match.bond_length / 1.4) ** 2,
         )  # fmt: skip
-        if link is None or match.bond_length > BOND_MARGIN * _ideal(monlib, link.id, cra1, cra2):
+        if absent(link) or match.bond_length > BOND_MARGIN * _ideal(monlib, link.id, cra1, cra2):
             continue
         if _label(cra1).rpartition("/")[0] == _label(cra2).rpartition("/")[0]:
             messages.append(f"{_label(cra1)} may be bonded to its own symmetry mate (link {link.id}): not restrained.")
@@ -294,7 +297,7 @@ def link_records(
     }
     terms = topo.bonds
     records = []
-    in_chain = [(link, "chain") for chain in topo.chain_infos for info in chain.res_infos for link in info.prev]
+    in_chain = [(link, "chain") for chain in chain_infos(topo) for info in chain.res_infos for link in info.prev]
     for link, origin in in_chain + [(link, "file") for link in topo.extras]:
         if origin == "chain" and link.link_id in PLAIN:
             continue

@@ -19,23 +19,35 @@ from .library_corrections import corrected, dropped
 
 EMBEDDED = Path(__file__).parent.parent / "data" / "monomers.cif.gz"
 
-AMINO_ACIDS = tuple(
-    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()
-)
-NUCLEOTIDES = tuple("A C G U DA DC DG DT".split())
-MODIFIED = tuple("MSE SEP TPO PTR HYP DPN ACE NH2".split())
-IONS = tuple("NA K MG CA MN FE FE2 CO NI CU CU1 ZN CD HG PT CS RB SR BA LI CL BR IOD".split())
-SMALL = tuple(
-    "HOH SO4 PO4 ACT ACY FMT CIT GOL EDO PEG PGE PG4 MPD MRD TRS DMS IMD EPE MES BME DTT NO3 CO3 SCN AZI OXY XE IPA EOH "
-    "TLA MLI SIN".split()
-)
-SUGARS = tuple("NAG NDG BMA MAN GLC BGC GAL FUC FUL".split())
+AMINO_ACIDS = (
+    "ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO", "SER",
+    "THR", "TRP", "TYR", "VAL",
+)  # fmt: skip
+NUCLEOTIDES = (
+    "A", "C", "G", "U", "DA", "DC", "DG", "DT",
+)  # fmt: skip
+MODIFIED = (
+    "MSE", "SEP", "TPO", "PTR", "HYP", "DPN", "ACE", "NH2",
+)  # fmt: skip
+IONS = (
+    "NA", "K", "MG", "CA", "MN", "FE", "FE2", "CO", "NI", "CU", "CU1", "ZN", "CD", "HG", "PT", "CS", "RB", "SR", "BA",
+    "LI", "CL", "BR", "IOD",
+)  # fmt: skip
+SMALL = (
+    "HOH", "SO4", "PO4", "ACT", "ACY", "FMT", "CIT", "GOL", "EDO", "PEG", "PGE", "PG4", "MPD", "MRD", "TRS", "DMS",
+    "IMD", "EPE", "MES", "BME", "DTT", "NO3", "CO3", "SCN", "AZI", "OXY", "XE", "IPA", "EOH", "TLA", "MLI", "SIN",
+)  # fmt: skip
+SUGARS = (
+    "NAG", "NDG", "BMA", "MAN", "GLC", "BGC", "GAL", "FUC", "FUL",
+)  # fmt: skip
 COFACTORS = ("HEM",)
 MONOMERS = AMINO_ACIDS + NUCLEOTIDES + MODIFIED + IONS + SMALL + SUGARS + COFACTORS
 
 # Columns kept of each category of a monomer; a name after "<" is an older spelling of the same item.
 MONOMER_COLUMNS = {
-    "_chem_comp_atom.": ("atom_id", "type_symbol", "type_energy", "charge<partial_charge", "alt_atom_id", "x", "y", "z"),
+    "_chem_comp_atom.": (
+        "atom_id", "type_symbol", "type_energy", "charge<partial_charge", "alt_atom_id", "x", "y", "z",
+    ),
     "_chem_comp_bond.": (
         "atom_id_1", "atom_id_2", "type", "aromatic", "value_dist", "value_dist_esd",
         "value_dist_nucleus", "value_dist_nucleus_esd",
@@ -82,7 +94,8 @@ def make_library(source: Path, target: Path = EMBEDDED) -> int:
 
 def copy_energy_types(energies: cif.Document, document: cif.Document) -> set[str]:
     """Copy the table of energy types, and return their names."""
-    table = next(block.find("_lib_atom.", list(ENERGY_COLUMNS)) for block in energies if block.find_loop("_lib_atom.type"))
+    block = next(block for block in energies if block.find_loop("_lib_atom.type"))
+    table = block.find("_lib_atom.", list(ENERGY_COLUMNS))
     loop = document.add_new_block("energy").init_loop("_lib_atom.", list(ENERGY_COLUMNS))
     for row in table:
         loop.add_row(list(row))
@@ -123,9 +136,10 @@ def copy_monomer(source: cif.Document, name: str, document: cif.Document) -> Non
         names = [new_name for new_name, _ in kept]
         rows = [dict(zip(names, row, strict=True)) for row in table]
         rows = [values for values in rows if not dropped(name, category, values)]
-        loop = new.init_loop(category, names) if rows else None
-        for values in rows if loop is not None else ():
-            loop.add_row([corrected(name, category, item, values) for item in names])
+        if rows:
+            loop = new.init_loop(category, names)
+            for values in rows:
+                loop.add_row([corrected(name, category, item, values) for item in names])
 
 
 def spelling(block: cif.Block, category: str, column: str) -> str | None:

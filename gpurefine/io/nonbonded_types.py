@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..model.topology import NonbondedTypes
 from .dictionary import Dictionary
+from .gemmi_stubs import chain_infos
 
 # No radius is larger: united-atom radii of CH2 and CH3 would keep neighbours too far apart beside explicit hydrogens.
 MAX_RADIUS = 2.0
@@ -22,10 +23,10 @@ def nonbonded_types(
     parent: NDArray[np.int32],
     messages: list[str],
 ) -> NonbondedTypes:
-    """Radii, hydrogen-bond types, elements, conformers and residues of all atoms, in the order of their serial numbers.
+    """Radii, hydrogen-bond types, elements, conformers and residues of all atoms, in the order of their serials.
 
-    Radii are those of the library with implicit hydrogens (as REFMAC and servalcat use them), at most 2 Å.  An atom whose
-    energy type the library lacks gets that of its element alone, and a message.
+    Radii are those of the library with implicit hydrogens (as REFMAC and servalcat use them), at most 2 Å.  An atom
+    whose energy type the library lacks gets that of its element alone, and a message.
 
     Args:
         st, topo: the model and its topology; serial numbers are 0, 1, 2, ….
@@ -85,7 +86,7 @@ def nonbonded_types(
 def _energy_types(topo: gemmi.Topo, n: int) -> list[str]:
     """Energy type of every atom, "" where its residue's dictionary lacks it."""
     types = [""] * n
-    for chain in topo.chain_infos:
+    for chain in chain_infos(topo):
         for info in chain.res_infos:
             known: dict[str, dict[str, str]] = {}
             for atom in info.res:

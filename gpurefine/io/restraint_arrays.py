@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..model.crystal import Crystal
 from ..model.topology import Angles, Bonds, Chirals, Planes, Torsions
 from .dictionary import Dictionary
+from .gemmi_stubs import chain_infos
 from .torsion_rules import LINK_RULES, residue_rules, selected
 
 F64 = NDArray[np.float64]
@@ -36,7 +37,7 @@ class Rules:
         self._labels = [(t.restr.label, t.atoms) for t in topo.torsions]
         self._selected: dict[tuple[str, tuple[str, ...]], bool] = {}
         rules: dict[str, tuple[str, ...]] = {}
-        for chain in topo.chain_infos:
+        for chain in chain_infos(topo):
             for info in chain.res_infos:
                 for link in info.prev:
                     self._walk(link.link_rules, LINK_RULES)
@@ -88,7 +89,7 @@ def bonds(topo: gemmi.Topo, rules: Rules, xyz: F64, crystal: Crystal) -> Bonds:
     atoms = table[:, :2].astype(np.int32)
     image = np.zeros(len(table), np.int32)
     shift = np.zeros((len(table), 3), np.int32)
-    for k in np.flatnonzero(table[:, 4]):
+    for k in np.flatnonzero(table[:, 4]).tolist():
         image[k], shift[k] = nearest_mate(xyz[atoms[k, 0]], xyz[atoms[k, 1]], crystal)
     keep = _last_of_each(atoms.min(axis=1), atoms.max(axis=1), image, *shift.T)
     return Bonds(atoms[keep], table[keep, 2], table[keep, 3], image[keep], shift[keep])

@@ -15,6 +15,7 @@ from ..model.crystal import Crystal
 from ..model.topology import Bonds, Topology
 from . import restraint_arrays
 from .dictionary import Dictionary, load_dictionary
+from .gemmi_stubs import chain_infos
 from .gemmi_topology import gemmi_topology
 from .links import LinkRecord, link_records
 from .model_checks import atom_label, checked_structure, listed
@@ -139,8 +140,8 @@ def _read_atoms(st: gemmi.Structure) -> Atoms:
     for chain in st[0]:
         for residue in chain:
             for atom in residue:
-                x, y, z = atom.pos
-                rows.append((x, y, z, atom.b_iso, atom.occ))
+                pos = atom.pos
+                rows.append((pos.x, pos.y, pos.z, atom.b_iso, atom.occ))
                 names.append(atom.element.name)
                 if atom.aniso.nonzero():
                     u = atom.aniso
@@ -215,14 +216,14 @@ def _told(st: gemmi.Structure, topo: gemmi.Topo, links: tuple[LinkRecord, ...]) 
     """Messages about cis peptides, gaps and links."""
     told = []
     cis, gaps = [], []
-    bonded = {frozenset((str(link.res1.seqid), str(link.res2.seqid))) for link in topo.extras if link.link_id != "gap"}
-    for chain in topo.chain_infos:
+    bonded = {_ends(link) for link in topo.extras if link.link_id != "gap"}
+    for chain in chain_infos(topo):
         for info in chain.res_infos:
             for link in info.prev:
                 where = f"{chain.chain_ref.name}/{link.res1.seqid}–{link.res2.seqid}"
                 if link.link_id in ("CIS", "PCIS", "NMCIS"):
                     cis.append(where)
-                elif link.link_id in ("gap", "") and frozenset((str(link.res1.seqid), str(link.res2.seqid))) not in bonded:
+                elif link.link_id in ("gap", "") and _ends(link) not in bonded:
                     gaps.append(where)
     if cis:
         told.append(f"Cis peptides: {listed(list(dict.fromkeys(cis)))}.")
@@ -233,3 +234,8 @@ def _told(st: gemmi.Structure, topo: gemmi.Topo, links: tuple[LinkRecord, ...]) 
         told.append("Links between residues: " + ", ".join(f"{count} × {name}" for name, count in used.items()) + ".")
     told += [f"Link {link}." for link in links if link.origin == "distance" or link.link == "bond"]
     return told
+
+
+def _ends(link: gemmi.Topo.Link) -> frozenset[str]:
+    """The residues of a link, for comparison."""
+    return frozenset(f"{residue.seqid}/{residue.subchain}" for residue in (link.res1, link.res2))

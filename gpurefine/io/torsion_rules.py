@@ -1,7 +1,7 @@
 """Which torsions of the dictionary are restrained.
 
-As REFMAC and servalcat do: side-chain χ of amino acids, ω of peptide links, torsions about bonds with double-bond character
-("sp2_sp2…") everywhere, and torsions that end in a hydrogen (they keep its rotation; none where hydrogens are dropped).
+As REFMAC and servalcat do: side-chain χ of amino acids, ω of peptide links, torsions about bonds with double-bond
+character ("sp2_sp2…") everywhere, and torsions that end in a hydrogen (they keep its rotation).
 Backbone φ and ψ, sugar puckers and torsions named otherwise ("var_1", "sp3_sp3…") are left to the data.
 """
 

@@ -14,10 +14,11 @@ from gpurefine.io.dictionary import load_dictionary
 from gpurefine.io.library_places import embedded_document, embedded_names
 from gpurefine.io.make_library import EMBEDDED, MONOMERS, make_library
 
-WANTED = (
-    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL MSE A C G U DA DC DG DT HOH NA K MG CA "
-    "MN FE FE2 NI CU CU1 ZN CD CL BR IOD SO4 PO4 ACT FMT CIT GOL EDO PEG MPD TRS DMS NAG BMA MAN FUC GAL HEM"
-).split()
+WANTED = """
+ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL MSE A C G U DA DC DG DT
+HOH NA K MG CA MN FE FE2 NI CU CU1 ZN CD CL BR IOD SO4 PO4 ACT FMT CIT GOL EDO PEG MPD TRS DMS
+NAG BMA MAN FUC GAL HEM
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def write_library(folder: Path, names: list[str], whole: bool = False) -> Path:
 
 
 def test_embedded_library_has_what_models_need():
-    assert set(WANTED) <= set(MONOMERS) == set(embedded_names())
+    assert set(WANTED.split()) <= set(MONOMERS) == set(embedded_names())
     dictionary = load_dictionary(MONOMERS, ChemistryOptions())
     assert set(dictionary.source.values()) == {"embedded"} and dictionary.messages == []
     assert {"TRANS", "CIS", "PTRANS", "PCIS", "NMTRANS", "p", "disulf", "gap", "BETA1-4", "ALPHA1-6", "pyr-ASN"} <= set(
@@ -68,8 +69,10 @@ def test_every_embedded_residue_is_usable(name):
     assert between_heavy.sum() == n_bonds
 
 
-@pytest.mark.parametrize(("name", "group"), [("ALA", "Peptide"), ("PRO", "PPeptide"), ("DPN", "Peptide"), ("DA", "Dna"),
-                                             ("A", "Rna"), ("NAG", "Pyranose"), ("NDG", "Pyranose"), ("GOL", "NonPolymer")])  # fmt: skip
+@pytest.mark.parametrize(("name", "group"), [
+    ("ALA", "Peptide"), ("PRO", "PPeptide"), ("DPN", "Peptide"), ("DA", "Dna"), ("A", "Rna"), ("NAG", "Pyranose"),
+    ("NDG", "Pyranose"), ("GOL", "NonPolymer"),
+])  # fmt: skip
 def test_groups(name, group):
     assert load_dictionary([name], ChemistryOptions()).monlib.monomers[name].group == gemmi.ChemComp.Group[group]
 
@@ -93,7 +96,8 @@ def test_all_unknown_residues_at_once():
     with pytest.raises(ChemistryError) as told:
         load_dictionary({"ALA": "A/1", "QQ1": "B/12", "QQ2": "C/5A"}, ChemistryOptions())
     message = str(told.value)
-    assert "2 kinds of residue" in message and "QQ1 (for example B/12)" in message and "QQ2 (for example C/5A)" in message
+    assert "2 kinds of residue" in message
+    assert "QQ1 (for example B/12)" in message and "QQ2 (for example C/5A)" in message
     assert "--ligand" in message and "ALA" not in message
 
 
@@ -164,14 +168,17 @@ def test_ligand_file_gives_an_unknown_residue(tmp_path):
 def test_ligand_file_without_values(tmp_path):
     path = tmp_path / "ccd.cif"
     path.write_text(
-        "data_QQ1\nloop_\n_chem_comp_atom.comp_id\n_chem_comp_atom.atom_id\n_chem_comp_atom.type_symbol\nQQ1 C1 C\nQQ1 C2 C\n"
+        "data_QQ1\nloop_\n_chem_comp_atom.comp_id\n_chem_comp_atom.atom_id\n_chem_comp_atom.type_symbol\n"
+        "QQ1 C1 C\nQQ1 C2 C\n"
         "loop_\n_chem_comp_bond.comp_id\n_chem_comp_bond.atom_id_1\n_chem_comp_bond.atom_id_2\nQQ1 C1 C2\n"
     )
     with pytest.raises(ChemistryError, match=r"no ideal bond lengths of QQ1.*AceDRG"):
         load_dictionary(["ALA"], ChemistryOptions(ligand=(str(path),)))
 
 
-@pytest.mark.parametrize(("text", "error"), [(None, InputError), ("no cif at all {", InputError), ("data_x\n_a.b 1\n", ChemistryError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "error"), [(None, InputError), ("no cif at all {", InputError), ("data_x\n_a.b 1\n", ChemistryError)]
+)
 def test_useless_ligand_file(tmp_path, text, error):
     path = tmp_path / "x.cif"
     if text is not None:
@@ -186,7 +193,8 @@ def test_link_and_modification_of_a_ligand_file(tmp_path):
         "data_link_list\nloop_\n_chem_link.id\n_chem_link.comp_id_1\n_chem_link.mod_id_1\n_chem_link.group_comp_1\n"
         "_chem_link.comp_id_2\n_chem_link.mod_id_2\n_chem_link.group_comp_2\n_chem_link.name\n"
         "disulf CYS CYS-SS peptide CYS CYS-SS peptide mine\n"
-        "data_mod_list\nloop_\n_chem_mod.id\n_chem_mod.name\n_chem_mod.comp_id\n_chem_mod.group_id\nCYS-SS mine CYS peptide\n"
+        "data_mod_list\nloop_\n_chem_mod.id\n_chem_mod.name\n_chem_mod.comp_id\n_chem_mod.group_id\n"
+        "CYS-SS mine CYS peptide\n"
         "data_link_disulf\nloop_\n_chem_link_bond.link_id\n_chem_link_bond.atom_1_comp_id\n_chem_link_bond.atom_id_1\n"
         "_chem_link_bond.atom_2_comp_id\n_chem_link_bond.atom_id_2\n_chem_link_bond.type\n_chem_link_bond.value_dist\n"
         "_chem_link_bond.value_dist_esd\ndisulf 1 SG 2 SG single 2.100 0.02\n"

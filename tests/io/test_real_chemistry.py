@@ -1,4 +1,4 @@
-"""The chemistry of real models with a full monomer library (CLIBD_MON): every inter-residue link against the records."""
+"""The chemistry of real models with a full monomer library (CLIBD_MON): every inter-residue link, and the geometry."""
 
 import os
 from collections import Counter
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 CASES = {  # links of the file, links found by distance, r.m.s.Z of bonds at most
-    "4iid_glyco/model.pdb": ({"disulf": 6, "pyr-ASN": 19, "BETA1-4": 26, "ALPHA1-3": 11, "ALPHA1-6": 15, "ALPHA1-2": 12}, {}, 2.0),
+    "4iid_glyco/model.pdb": (
+        {"disulf": 6, "pyr-ASN": 19, "BETA1-4": 26, "ALPHA1-3": 11, "ALPHA1-6": 15, "ALPHA1-2": 12}, {}, 2.0,
+    ),
     "3t5o_tls/model.pdb": (
         {"disulf": 32, "pyr-ASN": 1, "pyr-THR": 2, "BETA1-3": 1, "BETA1-4": 1, "bond": 4, "metal": 6}, {}, 1.3,
     ),
