@@ -13,8 +13,11 @@ from ..model.crystal import Crystal
 from ..model.grid import Grid, choose_grid
 from .density import fourier_plan
 
-MIN_CAVITY_VOLUME = 175.0
-"""Å³: solvent regions smaller than about (2 × 2.8 Å)³ hold ordered water or none, not bulk solvent."""
+MIN_CAVITY_VOLUME = 50.0
+"""Å³: solvent regions smaller than this hold an ordered water or two, not bulk solvent."""
+
+MASK_SPACING = 0.6
+"""Å: the shrink radius must span grid points; on a 0.9 Å grid a shrink of 0.8 Å does nothing and costs points of R."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +65,7 @@ def plan_mask(
 ) -> SolventMask:
     """A mask for reflections ``hkl`` (n, 3); ``atom`` and ``radius`` as in :class:`SolventMask`."""
     d_min = float(1.0 / np.sqrt(crystal.inv_d2(hkl).max()))
-    # finer than 0.5 Å gains nothing, because the mask counts only to about 2.5 Å; every reflection must fit in
-    grid = choose_grid(crystal, min(d_min / 2.0, float(np.clip(d_min / 3.0, 0.5, 0.9))))
+    grid = choose_grid(crystal, min(d_min / 2.0, MASK_SPACING))
     identity = Crystal(
         crystal.cell, crystal.orth, crystal.frac, crystal.rotations[:1], crystal.translations[:1], 1, "P 1", "P 1"
     )

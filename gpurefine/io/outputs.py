@@ -25,6 +25,7 @@ def write_all(
     report: Report,
     config: Config,
     command: str,
+    with_model: bool = True,
 ) -> list[str]:
     """Write PREFIX.cif, .pdb (where the model fits the format), .mtz, .json and .log.
 
@@ -35,6 +36,7 @@ def write_all(
         prefix: start of the names.
         structure: the refined model; document: the mmCIF it was read from, None for PDB.
         dataset: data as read; report: what the refinement found; config: options; command: the command line.
+        with_model: write the model files too; without, only .mtz, .json and .log.
 
     Returns:
         What the user is to be told: the files written, and a PDB file that was not.
@@ -43,14 +45,14 @@ def write_all(
         OutputError: a file cannot be written; then none of those not yet in place is left behind.
     """
     notes = []
-    contents = {
-        ".cif": mmcif_text(structure, document, report, config, dataset).encode("utf-8"),
-        ".mtz": mtz_bytes(dataset, report.maps),
-    }
-    misfit = pdb_misfit(structure)
-    if misfit is None:
+    contents = {".mtz": mtz_bytes(dataset, report.maps)}
+    misfit = None
+    if with_model:
+        contents[".cif"] = mmcif_text(structure, document, report, config, dataset).encode("utf-8")
+        misfit = pdb_misfit(structure)
+    if with_model and misfit is None:
         contents[".pdb"] = pdb_text(structure, report, config, dataset).encode("utf-8")
-    else:
+    elif misfit is not None:
         notes.append(no_pdb_message(f"{prefix}.pdb", misfit))
         report.messages.append(notes[0])
     written = [
@@ -62,7 +64,7 @@ def write_all(
             (".json", "report for programs"),
             (".log", "this log"),
         )
-        if suffix != ".pdb" or misfit is None
+        if suffix not in (".cif", ".pdb") or (with_model and (suffix == ".cif" or misfit is None))
     ]
     contents[".json"] = json_bytes(report, config, command, dataset)
     contents[".log"] = log_text(report, config, dataset, command, written, notes).encode("utf-8")

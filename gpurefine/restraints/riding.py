@@ -75,7 +75,7 @@ class HydrogenIdealiser:
 
     def _shift(self, x: F64) -> tuple[F64, float]:
         """Shifts (n, 3) Å of the hydrogens, and the value before."""
-        gradient, diagonal, off = np.zeros_like(x), np.zeros((len(x), 3, 3)), np.zeros((self._n_off, 3, 3))
+        gradient, diagonal, off = np.zeros_like(x), np.zeros((len(x), 3, 3)), np.zeros((max(self._n_off, 1), 3, 3))
         value = float(self._backend.geometry(self._plan, x, gradient, diagonal, off).sum())
         shift = np.zeros_like(x)
         for members, slots in self._groups:

@@ -1,0 +1,153 @@
+"""The refinement loop: cycles of scale, step, hydrogens, statistics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import RefineOptions
+from ..errors import NumericalError, Status
+from ..model.records import CycleRecord, RestraintRecord
+from ..optimise.gauss_newton import StepOutcome, step
+from ..restraints.statistics import restraint_statistics
+from .objective import Objective, State
+from .statistics import mean_correlation, r_factor, statistics_shells
+from .weights import next_weight, starting_weight
+
+F64 = NDArray[np.float64]
+Progress = Callable[[CycleRecord], None]
+
+
+@dataclass(slots=True, eq=False)
+class Refinement:
+    """A refinement in progress: the objective, the state of the model and what was recorded."""
+
+    objective: Objective
+    state: State
+    cycles: list[CycleRecord]
+    restraints: list[RestraintRecord]
+    weight: float
+
+
+def start(objective: Objective, options: RefineOptions) -> Refinement:
+    """Regenerate hydrogens, fit scale and error model, and record cycle 0.
+
+    Raises:
+        NumericalError: the model and the data cannot be scaled to each other.
+    """
+    began = time.perf_counter()
+    xyz = objective.regenerate_hydrogens(objective.atoms.xyz)
+    state = objective.state(xyz, objective.atoms.b_iso.copy())
+    _update(objective, state)
+    weight = starting_weight(objective.experiment.reflections.d_min)
+    if options.weight != "auto":
+        weight = float(options.weight)
+    refinement = Refinement(objective, state, [], [], weight)
+    _record(refinement, None, began)
+    return refinement
+
+
+def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
+    """One cycle: a step at fixed scale and error model, then new hydrogens, scale, error model and statistics.
+
+    Raises:
+        NumericalError: the target is not a finite number.
+    """
+    began = time.perf_counter()
+    objective = refinement.objective
+    outcome = _step(refinement)
+    if outcome.status is Status.NOT_FINITE:
+        raise NumericalError(
+            "The target is not a finite number; the model or the data hold values that cannot be refined "
+            "(look for atoms on top of each other and for absurd amplitudes)."
+        )
+    moved = objective.regenerate_hydrogens(refinement.state.xyz)
+    if moved is not refinement.state.xyz:
+        refinement.state = objective.state(moved, refinement.state.b_iso)
+    _update(objective, refinement.state)
+    record = _record(refinement, outcome, began)
+    if options.weight == "auto" and objective.parameters.refine_xyz:
+        previous = refinement.cycles[-2].rmsz_bond if len(refinement.cycles) > 1 else None
+        refinement.weight = next_weight(refinement.weight, record.rmsz_bond, previous, options.rmsz_band())
+    return record
+
+
+def _update(objective: Objective, state: State) -> None:
+    atoms = objective.scatterers(state.xyz, state.b_iso)
+    fit = objective.experiment.update(atoms, state.f_protein, True)
+    if not np.all(np.isfinite(fit.scaled.factor)):
+        raise NumericalError("The model and the data cannot be scaled to each other; do they belong together?")
+    objective.list_contacts(state.xyz)
+
+
+def _step(refinement: Refinement) -> StepOutcome:
+    objective, begin = refinement.objective, refinement.state
+    value = objective.value(begin, refinement.weight)
+    blocks = objective.linearise(begin, refinement.weight)
+    if not blocks:
+        return StepOutcome(value, 0, 0.0, 0, Status.OK)
+    zero_xyz, zero_b = np.zeros_like(begin.xyz), np.zeros_like(begin.b_iso)
+
+    def evaluate(shifts: Sequence[F64]) -> float:
+        rest = list(shifts)
+        shift_xyz = rest.pop(0) if objective.parameters.refine_xyz else zero_xyz
+        shift_b = rest.pop(0)[:, 0] if objective.parameters.refine_b else zero_b
+        if not np.any(shift_xyz) and not np.any(shift_b):
+            refinement.state = begin
+            return value
+        xyz, b_iso = objective.parameters.move(begin.xyz, begin.b_iso, shift_xyz, shift_b)
+        refinement.state = objective.state(xyz, b_iso)
+        return objective.value(refinement.state, refinement.weight)
+
+    with objective.timer("solve"):
+        return step(objective.backend, blocks, value, evaluate)
+
+
+def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -> CycleRecord:
+    objective, state = refinement.objective, refinement.state
+    experiment = objective.experiment
+    with objective.timer("statistics"):
+        fit = experiment.fit
+        assert fit is not None
+        r = experiment.reflections
+        amplitude = np.abs(fit.scaled.total)
+        plain = amplitude / fit.scaled.k_iso
+        work, free = experiment.work, experiment.free
+        shell = statistics_shells(r.inv_d2, r.observed, len(free))
+        refinement.restraints = restraint_statistics(
+            state.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, state.b_iso
+        )
+        by_kind = {record.kind: record for record in refinement.restraints}
+        bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))
+        ll_work = experiment.likelihood(state.f_protein, work, False).minus_ll
+        ll_free = experiment.likelihood(state.f_protein, free, False).minus_ll if len(free) else None
+        has_free = len(free) > 0
+        record = CycleRecord(
+            cycle=len(refinement.cycles),
+            r_work=r_factor(r.f[work], amplitude[work]),
+            r_free=r_factor(r.f[free], amplitude[free]) if has_free else None,
+            r_work_plain=r_factor(r.f[work], plain[work]),
+            r_free_plain=r_factor(r.f[free], plain[free]) if has_free else None,
+            cc_work=mean_correlation(r.f[work], amplitude[work], shell[work]),
+            cc_free=mean_correlation(r.f[free], amplitude[free], shell[free]) if has_free else None,
+            target=refinement.weight * float(ll_work.sum()) + objective.restraints(state.xyz, state.b_iso),
+            ll_work=float(ll_work.mean()),
+            ll_free=None if ll_free is None else float(ll_free.mean()),
+            weight=refinement.weight,
+            rmsd_bond=bond.rmsd if bond else None,
+            rmsz_bond=bond.rmsz if bond else None,
+            rmsd_angle=angle.rmsd if angle else None,
+            rmsz_angle=angle.rmsz if angle else None,
+            rmsd_chiral=chiral.rmsd if chiral else None,
+            halvings=outcome.halvings if outcome else None,
+            ridge=outcome.ridge if outcome else None,
+            cg_iterations=outcome.iterations if outcome else None,
+            status=outcome.status.value if outcome else None,
+        )
+    record.seconds = time.perf_counter() - began
+    refinement.cycles.append(record)
+    return record

@@ -1,0 +1,73 @@
+"""The final report of a refinement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..model.records import Report, ScaleRecord
+from ..restraints.statistics import restraint_outliers
+from .experiment import Experiment
+from .maps import map_coefficients
+from .refine import Refinement
+from .statistics import shell_table, statistics_shells
+
+
+def scale_record(experiment: Experiment) -> ScaleRecord:
+    """The fitted scale in the terms a crystallographer knows."""
+    fit, scaling = experiment.fit, experiment.scaling
+    assert fit is not None and fit.scale is not None
+    scale = fit.scale
+    return ScaleRecord(
+        kind=scaling.kind,
+        k_overall=math.exp(scale.log_k),
+        b_overall=scale.b_overall,
+        b_aniso=tuple(float(x) for x in scaling.anisotropic_b(scale)),
+        k_sol=scale.k_sol if scaling.mask else None,
+        b_sol=scale.b_sol if scaling.mask else None,
+        knots_k_mask=None if scale.mask_knots is None else [(float(s), float(k)) for s, k in scale.mask_knots.T],
+        knots_k_iso=None if scale.iso_knots is None else [(float(s), math.exp(k)) for s, k in scale.iso_knots.T],
+        babinet_k=scale.babinet_k if scaling.babinet else None,
+        babinet_b=scale.babinet_b if scaling.babinet else None,
+        solvent_fraction=fit.solvent_fraction,
+        shrink_radius=experiment.mask.shrink_radius if experiment.mask else None,
+    )
+
+
+def final_report(
+    refinement: Refinement, labels: Sequence[str], free_value: int | None, device: str, messages: list[str]
+) -> Report:
+    """Maps, shells, restraint statistics and outliers of the model as it stands."""
+    objective, state = refinement.objective, refinement.state
+    experiment, r = objective.experiment, objective.experiment.reflections
+    with objective.timer("maps"):
+        maps = map_coefficients(experiment, state.f_protein)
+    with objective.timer("statistics"):
+        fit = experiment.fit
+        assert fit is not None
+        shell = statistics_shells(r.inv_d2, r.observed, len(experiment.free))
+        heavy = ~objective.atoms.is_hydrogen
+        outliers = restraint_outliers(
+            state.xyz, objective.topology, labels, objective.geometry, objective.nonbonded
+        )
+        return Report(
+            cycles=refinement.cycles,
+            shells=shell_table(experiment, fit, shell, maps.fom),
+            restraints=refinement.restraints,
+            outliers=outliers,
+            scale=scale_record(experiment),
+            maps=maps,
+            n_work=len(experiment.work),
+            n_free=len(experiment.free),
+            free_value=free_value,
+            d_min=r.d_min,
+            d_max=r.d_max,
+            mean_b=float(np.mean(state.b_iso[heavy])) if heavy.any() else float(np.mean(state.b_iso)),
+            coordinate_error=None,
+            weight=refinement.weight,
+            device=device,
+            timing=objective.timer.seconds,
+            messages=messages,
+        )

@@ -1,0 +1,106 @@
+"""Composition of a refinement problem from plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.ops import Backend
+from ..config import RefineOptions, SolventOptions
+from ..constants import B_MAX, B_MIN
+from ..model.atoms import Atoms
+from ..model.crystal import Crystal
+from ..model.reflections import Reflections
+from ..model.topology import Topology
+from ..params.atomic import AtomicParameters
+from ..restraints.adp import AdpRestraints
+from ..restraints.geometry import GeometryRestraints
+from ..restraints.nonbonded import NonbondedRestraints
+from ..restraints.riding import HydrogenIdealiser
+from .experiment import Experiment
+from .objective import Objective
+from .special_sites import place_on_special_positions
+from .timing import Timer
+
+F64 = NDArray[np.float64]
+
+
+SOLVENT_RADIUS = {6: 2.0, 7: 1.12, 8: 1.08}
+"""Å by atomic number: radii for the bulk-solvent mask that REFMAC found to give the best fit (as tabulated in gemmi); hydrogens
+are part of the carbon's radius."""
+
+SOLVENT_RADIUS_OTHER = 1.6
+
+
+def solvent_radii(atoms: Atoms, topology: Topology, options: SolventOptions) -> tuple[NDArray[np.intp], F64]:
+    """Atoms that exclude solvent and their radii (Å) with the probe: ionic for metals, REFMAC's otherwise."""
+    types = topology.nonbonded
+    index = np.flatnonzero(~atoms.is_hydrogen & (atoms.occ > 0.0))
+    ionic = types.is_metal[index] & np.isfinite(types.ion_radius[index])
+    radius = np.where(
+        ionic,
+        np.nan_to_num(types.ion_radius[index], nan=1.0) + options.ion_probe_radius,
+        np.array([SOLVENT_RADIUS.get(int(z), SOLVENT_RADIUS_OTHER) for z in types.element[index]])
+        + options.probe_radius,
+    )
+    return index, radius
+
+
+def isotropic(atoms: Atoms) -> Atoms:
+    """The atoms with every anisotropic tensor replaced by its equivalent B."""
+    return replace(atoms, u_aniso=np.zeros_like(atoms.u_aniso), is_aniso=np.zeros_like(atoms.is_aniso))
+
+
+def build_objective(
+    backend: Backend,
+    atoms: Atoms,
+    topology: Topology,
+    labels: Sequence[str],
+    crystal: Crystal,
+    reflections: Reflections,
+    form_factors: tuple[F64, F64],
+    solvent: SolventOptions,
+    options: RefineOptions,
+    timer: Timer,
+) -> tuple[Objective, list[str]]:
+    """Everything a refinement needs, and what the user is to be told.
+
+    Args:
+        labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss).
+    """
+    messages: list[str] = []
+    if options.adp == "iso" and atoms.is_aniso.any():
+        n_aniso = int((atoms.is_aniso & ~atoms.is_hydrogen).sum())
+        messages.append(f"{n_aniso} anisotropic atoms are made isotropic with their equivalent B (--adp iso).")
+        atoms = isotropic(atoms)
+    atoms, special, told = place_on_special_positions(atoms, crystal, labels)
+    messages += told
+    atoms = replace(atoms, b_iso=np.clip(atoms.b_iso, B_MIN, B_MAX))
+    with timer("plan"):
+        experiment = Experiment(
+            backend, crystal, reflections, form_factors, solvent_radii(atoms, topology, solvent), solvent.scale,
+            solvent.solvent, solvent.shrink_radius, timer,
+        )
+        if not experiment.estimator.uses_free:
+            n_free = len(experiment.free)
+            reason = "there is no free set" if n_free == 0 else f"the free set has only {n_free} reflections"
+            messages.append(
+                f"Warning: {reason}; model error is estimated from the working reflections, which makes it too small."
+            )
+        refine_b = options.adp == "iso"
+        parameters = AtomicParameters(
+            owner=topology.parent, special=special, refine_xyz=not options.fix_xyz, refine_b=refine_b,
+            b_fixed=atoms.is_aniso.copy(),
+        )
+        objective = Objective(
+            backend=backend, atoms=atoms, topology=topology, experiment=experiment, parameters=parameters,
+            geometry=GeometryRestraints(topology, crystal, backend),
+            nonbonded=NonbondedRestraints(topology, crystal, backend),
+            adp=AdpRestraints(topology, crystal, backend, options.adp_weight),
+            hydrogens=HydrogenIdealiser(topology, backend),
+            timer=timer,
+        )
+    return objective, messages
