@@ -1,0 +1,88 @@
+"""The compiled restraint operations against the reference, on a real model with hydrogens, and their determinism."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gemmi
+import numba
+import numpy as np
+import pytest
+
+from gpurefine.backend import create
+from gpurefine.config import ChemistryOptions
+from gpurefine.io.symmetry import crystal_from_gemmi
+from gpurefine.io.topology import build_model
+from gpurefine.restraints.adp import AdpRestraints
+from gpurefine.restraints.geometry import GeometryRestraints
+from gpurefine.restraints.nonbonded import NonbondedRestraints
+from gpurefine.restraints.riding import idealise_hydrogens
+
+
+@pytest.fixture(scope="module")
+def real(example: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The shaken example with its hydrogens, and its crystal."""
+    structure = gemmi.read_structure(str(example[0]))
+    structure.setup_entities()
+    box = crystal_from_gemmi(structure.cell, structure.find_spacegroup())
+    return build_model(structure, box, ChemistryOptions()), box
+
+
+def evaluate(model: Any, box: Any, ops: Any) -> dict[str, Any]:
+    """Everything that restraints compute, as named arrays."""
+    xyz, b = model.atoms.xyz, model.atoms.b_iso + np.arange(len(model.atoms)) % 7
+    geometry = GeometryRestraints(model.topology, box, ops)
+    nonbonded = NonbondedRestraints(model.topology, box, ops)
+    contacts = nonbonded.update(xyz)
+    adp = AdpRestraints(model.topology, box, ops)
+    adp.update(xyz, contacts)
+    result: dict[str, Any] = {}
+    table = np.column_stack([contacts.first, contacts.second, contacts.op, contacts.shift, contacts.relation])
+    result["contacts"] = table[np.lexsort(table.T[::-1])]
+    result["multiplicity"] = contacts.site_multiplicity
+    for name, r in (
+        ("geometry", geometry.evaluate(xyz, True)),
+        ("vdw", nonbonded.evaluate(xyz, True)),
+        ("adp", adp.evaluate(b, True)),
+    ):
+        result[name] = np.array([r.value])
+        result[name + " gradient"] = r.gradient
+        result[name + " diagonal"] = r.matrices[0].diagonal
+        result[name + " off"] = r.matrices[0].off
+        result[name + " pairs"] = r.matrices[0].pattern.pairs
+    residuals = geometry.residuals(xyz)
+    for kind in ("bond", "angle", "torsion", "chiral"):
+        result[kind] = getattr(residuals, kind)
+    result["plane"] = np.abs(residuals.plane)
+    result["riding"] = idealise_hydrogens(xyz, model.topology, ops, 5)
+    return result
+
+
+def test_compiled_against_reference(real: tuple[Any, Any]) -> None:
+    model, box = real
+    assert model.atoms.is_hydrogen.sum() > 1000
+    cpu = evaluate(model, box, create("cpu", 2))
+    reference = evaluate(model, box, create("reference", 2))
+    assert len(reference["contacts"]) > 10000
+    for name, expected in reference.items():
+        assert cpu[name].shape == expected.shape, name
+        scale = float(np.abs(expected).max())
+        assert scale > 0, name
+        error = float(np.abs(cpu[name] - expected).max()) / scale
+        assert error < (1e-9 if expected.dtype.kind == "f" else 1e-15), f"{name}: {error:.1e}"
+
+
+def test_same_bits_again_and_with_other_thread_counts(real: tuple[Any, Any]) -> None:
+    model, box = real
+    ops = create("cpu", 2)
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        one = evaluate(model, box, ops)
+        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+        two, again = evaluate(model, box, ops), evaluate(model, box, ops)
+    finally:
+        numba.set_num_threads(before)
+    for name, expected in one.items():
+        assert np.array_equal(expected, two[name]), name
+        assert np.array_equal(expected, again[name]), name
