@@ -8,8 +8,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from gpurefine.backend.blocks import BlockMatrix
 from gpurefine.io.symmetry import crystal_from_gemmi
-from gpurefine.model.blocks import BlockMatrix
 from gpurefine.model.crystal import Crystal
 from gpurefine.model.topology import Angles, Bonds, Chirals, NonbondedTypes, Planes, Topology, Torsions
 
@@ -76,9 +76,10 @@ def topology(
 
 
 def random_model(seed: int = 0) -> tuple[F64, Topology, Crystal]:
-    """Sixteen atoms with every kind of restraint, riding hydrogens and bonds to symmetry copies, in P21."""
+    """Sixteen atoms with every kind of restraint, riding hydrogens and bonds to symmetry copies, in P3121."""
     rng = np.random.default_rng(seed)
-    box = crystal("P 1 21 1")
+    box = crystal("P 31 2 1")
+    assert not np.allclose(box.cartesian_rotations()[1], box.cartesian_rotations()[1].T)
     xyz = np.concatenate([rng.uniform(0, 4.5, (1, 3))])
     while len(xyz) < 16:
         trial = rng.uniform(0, 4.5, 3)

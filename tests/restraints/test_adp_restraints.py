@@ -60,6 +60,17 @@ def test_closest_relation_and_shortest_distance_win(backend: Any) -> None:
         assert w == pytest.approx(1.0 / sigma[kind] ** 2 * 4.0 / max(4.0, d2))
 
 
+def test_pair_met_both_in_the_molecule_and_through_symmetry(backend: Any) -> None:
+    """The covalent relation and the shorter distance hold, whichever of the two comes from where."""
+    xyz = np.array([[0.0, 0, 0], [1.5, 0, 0], [3.0, 0, 0]])
+    top = topology(3, bonds([(0, 1, 1.5, 0.02), (1, 2, 1.5, 0.02)]), [(0, 1, 2, 2.0, 0.05)])
+    for length, expected in ((6.2, 3.0), (5.5, 2.5)):
+        adp = restraints(xyz, top, backend, crystal("P 1", (length, 30.0, 30.0, 90.0, 90.0, 90.0)))
+        which = adp.pattern.pairs.tolist().index([0, 2])
+        assert adp.relation[which] == 1
+        assert adp.distance[which] == pytest.approx(expected)
+
+
 def test_neighbours_through_symmetry(backend: Any) -> None:
     """Two atoms far apart in the model meet through the screw axis, and count once."""
     box = crystal("P 1 21 1", (30.0, 20.0, 30.0, 90.0, 90.0, 90.0))
