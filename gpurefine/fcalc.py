@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from .backend import create
-from .backend.plans import Scatterers
 from .errors import InputError
 from .forward.density import plan_transform
-from .io.atomic import write_whole
+from .io.fcalc_files import model_scatterers, write_structure_factors
 from .io.scattering import xray_gaussians
 from .io.structure import read_model, structure_crystal
-from .io.symmetry import gemmi_cell, gemmi_group, unique_hkl
+from .io.symmetry import unique_hkl
 from .model.crystal import Crystal
 
 N_SHELL = 10
@@ -68,18 +66,8 @@ class StructureFactors:
         Raises:
             OutputError: the file cannot be written.
         """
-        mtz = gemmi.Mtz(with_base=True)
-        mtz.spacegroup = gemmi_group(self.crystal)
-        mtz.set_cell_for_all(gemmi_cell(self.crystal))
-        mtz.add_dataset("gpurefine")
-        columns = [self.hkl.astype(float)]
-        for name, values in (("FC", self.f), ("FC_DIRECT", self.direct)):
-            if values is not None:
-                mtz.add_column(name, "F")
-                mtz.add_column(name.replace("FC", "PHIC"), "P")
-                columns += [np.abs(values)[:, None], np.degrees(np.angle(values))[:, None]]
-        mtz.set_data(np.concatenate(columns, axis=1).astype(np.float32))
-        write_whole(str(path), mtz.write_to_bytes())
+        columns = {"FC": self.f} if self.direct is None else {"FC": self.f, "FC_DIRECT": self.direct}
+        write_structure_factors(path, self.crystal, self.hkl, columns)
 
 
 def _rms(values: NDArray[np.complex128]) -> float:
@@ -103,7 +91,7 @@ def structure_factors(model: str | Path, d_min: float, direct: bool = False, thr
     hkl = unique_hkl(crystal, d_min)
     if len(hkl) == 0:
         raise InputError(f"{path} has no reflection with d ≥ {d_min:g} Å; give a smaller --d-min.")
-    atoms, names = _scatterers(structure)
+    atoms, names = model_scatterers(structure)
     smallest = np.where(
         atoms.is_aniso, 8.0 * np.pi**2 * _smallest_eigenvalue(atoms.u_aniso), atoms.b_iso
     )
@@ -128,19 +116,3 @@ def _smallest_eigenvalue(six: NDArray[np.float64]) -> NDArray[np.float64]:
     for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
         full[:, i, j] = full[:, j, i] = six[:, k]
     return np.asarray(np.linalg.eigvalsh(full)[:, 0])
-
-
-def _scatterers(structure: gemmi.Structure) -> tuple[Scatterers, list[str]]:
-    """Atoms of the first model as scatterers, occupancies as given, and the elements their kinds index."""
-    atoms = [cra.atom for cra in structure[0].all()]
-    names = sorted({atom.element.name for atom in atoms})
-    u = np.array([atom.aniso.elements_pdb() for atom in atoms], np.float64).reshape(-1, 6)
-    scatterers = Scatterers(
-        xyz=np.array([atom.pos.tolist() for atom in atoms]),
-        b_iso=np.array([atom.b_iso for atom in atoms], np.float64),
-        u_aniso=u,
-        is_aniso=np.any(u != 0.0, axis=1),
-        weight=np.array([atom.occ for atom in atoms], np.float64),
-        kind=np.array([names.index(atom.element.name) for atom in atoms], np.int32),
-    )
-    return scatterers, names

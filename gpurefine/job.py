@@ -12,8 +12,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import gemmi
-
 from .backend import create, describe_choice
 from .backend.ops import Backend
 from .config import ChemistryOptions, Config, DataOptions, RefineOptions, RunOptions, SolventOptions
@@ -23,7 +21,7 @@ from .io.atomic import check_output_folder
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
 from .io.scattering import xray_gaussians
-from .io.structure import InputModel, read_model, structure_crystal
+from .io.structure import InputModel, Structure, read_model, structure_crystal
 from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
 from .refinement import refine as loop
@@ -51,7 +49,7 @@ class Result:
     """
 
     report: Report
-    structure: gemmi.Structure
+    structure: Structure
     problem: Problem
     files: tuple[str, ...] = ()
 

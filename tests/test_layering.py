@@ -18,6 +18,7 @@ LAYERS = (
     {"cli"},
     {"__init__"},
     {"job"},
+    {"fcalc"},
     {"refinement", "io"},
     {"forward", "target", "restraints", "params"},
     {"model", "optimise"},

@@ -15,6 +15,9 @@ from ..model.crystal import Crystal
 from .data_file import check_exists
 from .symmetry import crystal_from_gemmi
 
+Structure = gemmi.Structure
+"""A model as gemmi holds it: the name by which parts above ``io`` speak of it."""
+
 CIF_SUFFIXES = (".cif", ".mmcif")
 
 

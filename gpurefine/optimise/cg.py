@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.blocks import BlockMatrix
 from ..backend.ops import SolveOps
 from ..errors import Status
-from ..model.blocks import BlockMatrix
 
 F64 = NDArray[np.float64]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.blocks import BlockMatrix, BlockPattern
 from ..backend.ops_restraints import Contacts, RestraintOps
 from ..errors import NumericalError
-from ..model.blocks import BlockMatrix, BlockPattern
 from ..model.crystal import Crystal
 from ..model.topology import Topology
 from .arrays import geometry_terms, symmetry_arrays, term_pairs

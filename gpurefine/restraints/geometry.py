@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.blocks import BlockMatrix, BlockPattern
 from ..backend.ops_restraints import KINDS, GeometryResiduals, RestraintOps
 from ..errors import ChemistryError
-from ..model.blocks import BlockMatrix, BlockPattern
 from ..model.crystal import Crystal
 from ..model.topology import Topology
 from .arrays import geometry_terms, symmetry_arrays, term_pairs

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.blocks import BlockMatrix, BlockPattern
 from ..backend.ops_restraints import ContactRules, Contacts, Repulsions, RestraintOps
 from ..errors import ChemistryError, NumericalError
-from ..model.blocks import BlockMatrix, BlockPattern
 from ..model.crystal import Crystal
 from ..model.topology import Topology
 from .arrays import symmetry_arrays

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.blocks import BlockPattern
 from ..backend.ops_restraints import RestraintOps
-from ..model.blocks import BlockPattern
 from ..model.topology import Angles, Bonds, Chirals, Planes, Topology, Torsions
 from .arrays import geometry_terms, no_symmetry, term_pairs
 
