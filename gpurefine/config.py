@@ -29,8 +29,8 @@ class DataOptions:
 
     labels: str | None = option(
         None,
-        "MTZ columns to use, separated by commas: F,SIGF[,FREE], I,SIGI[,FREE] or F(+),SIGF(+),F(-),SIGF(-)[,FREE]. The "
-        "column types in the file decide what they are. Paths such as /crystal/dataset/FP are accepted. "
+        "MTZ columns to use, separated by commas: F,SIGF[,FREE], I,SIGI[,FREE] or F(+),SIGF(+),F(-),SIGF(-)[,FREE]. "
+        "The column types in the file decide what they are. Paths such as /crystal/dataset/FP are accepted. "
         "Default: found by type and usual names.",
         metavar="COLUMNS",
     )
@@ -56,6 +56,11 @@ class ChemistryOptions:
     )
     ligand: tuple[str, ...] = option(
         (), "Dictionary (CIF) of a ligand or link; may be given several times.", metavar="FILE"
+    )
+    unknown_residues: str = option(
+        "stop",
+        "Residues without a dictionary: stop and list them, or keep them at their positions without covalent restraints.",
+        choices=("stop", "keep"),
     )
     hydrogens: str = option(
         "add",
@@ -98,7 +103,9 @@ class RefineOptions:
         metavar="auto|NUMBER",
     )
     rmsz: str = option("0.5,1.0", "Band of bond r.m.s.Z that the automatic weight steers into.", metavar="LOW,HIGH")
-    adp: str = option("iso", "Displacement parameters: isotropic, or fixed at the values given.", choices=("iso", "fixed"))
+    adp: str = option(
+        "iso", "Displacement parameters: isotropic, or fixed at the values given.", choices=("iso", "fixed")
+    )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
     adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")
 

@@ -37,6 +37,7 @@ class Dictionary:
         directory: the library directory in use, None where only the embedded library is.
         links: names of the links it has (gemmi adds links of its own to ``monlib`` for bonds that have none).
         links_source: where links, modifications and energy types come from, "embedded" or a directory.
+        unknown: residues that are in no dictionary.
         messages: sentences to be told to the user.
     """
 
@@ -45,6 +46,7 @@ class Dictionary:
     directory: str | None = None
     links: frozenset[str] = frozenset()
     links_source: str = EMBEDDED
+    unknown: tuple[str, ...] = ()
     messages: list[str] = field(default_factory=list)
 
     @property
@@ -87,7 +89,8 @@ def load_dictionary(
     for name in dictionary.monlib.monomers:
         free_false_centres(dictionary.monlib.monomers[name])
     unknown = [name for name in examples if name not in dictionary.source]
-    if unknown and complete:
+    dictionary.unknown = tuple(unknown)
+    if unknown and complete and options.unknown_residues == "stop":
         listed = "\n".join(
             f"  {name}" + (f" (for example {examples[name]})" if examples[name] else "") + unreadable.get(name, "")
             for name in sorted(unknown)
@@ -96,8 +99,9 @@ def load_dictionary(
         raise ChemistryError(
             f"No restraints are known for {len(unknown)} kind{'s' if len(unknown) > 1 else ''} of residue, neither in "
             f"a ligand file nor in {place}:\n{listed}\n"
-            "Give a dictionary of each with --ligand FILE.cif (made by AceDRG, Grade2 or eLBOW, for instance), or name "
-            "a larger library with --monlib."
+            "Give a dictionary of each with --ligand FILE.cif (made by AceDRG, Grade2 or eLBOW, for instance, or, to begin "
+            "with, by gpurefine dictionary), or name a larger library with --monlib; --unknown-residues keep goes on "
+            "without restraints for them."
         )
     return dictionary
 

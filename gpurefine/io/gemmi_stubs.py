@@ -1,4 +1,4 @@
-"""Two things that gemmi's Python objects do and its type stubs leave out."""
+"""Things that gemmi's Python objects do and its type stubs leave out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ import gemmi
 def chain_infos(topo: gemmi.Topo) -> Iterator[gemmi.Topo.ChainInfo]:
     """The chains of a topology."""
     return iter(cast(Any, topo.chain_infos))
+
+
+def component_atom(name: str, element: gemmi.Element, energy_type: str) -> gemmi.ChemComp.Atom:
+    """An atom of a monomer (the stubs take its class for that of model atoms)."""
+    atom = cast(Any, gemmi.ChemComp).Atom()
+    atom.id, atom.el, atom.chem_type = name, element, energy_type
+    return cast(gemmi.ChemComp.Atom, atom)
 
 
 def absent(thing: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gemmi
 
 from ..errors import ChemistryError
+from .atom_names import settle_names
 from .dictionary import Dictionary
 from .gemmi_stubs import absent, chain_infos
 from .links import set_links, strip_coordinated
@@ -30,7 +31,7 @@ def gemmi_topology(
     """
     monlib = dictionary.monlib
     notes: list[str] = []
-    _update_names(st, monlib, messages)
+    settle_names(st, monlib, messages)
     set_links(st, monlib, messages)
     strip_coordinated(st, monlib, messages)
     _name_deuterium(st, hydrogens, messages)
@@ -57,15 +58,6 @@ def _prepare(
         )
     except (RuntimeError, ValueError) as error:
         raise ChemistryError(f"Restraints of {st.name or 'the model'} cannot be made: {error}.") from None
-
-
-def _update_names(st: gemmi.Structure, monlib: gemmi.MonLib, messages: list[str]) -> None:
-    """Turn atom names of old PDB formats (C5*, O1P) into today's where the dictionary shows them to be meant."""
-    notes: list[str] = []
-    monlib.update_old_atom_names(st, lambda note: notes.append(note.strip()))
-    messages += [f"Old atom names were updated: {note}." for note in notes[:3]]
-    if len(notes) > 3:
-        messages.append(f"Old atom names were updated in {len(notes) - 3} more residues.")
 
 
 def _name_deuterium(st: gemmi.Structure, hydrogens: str, messages: list[str]) -> None:

@@ -54,7 +54,10 @@ def set_links(st: gemmi.Structure, monlib: gemmi.MonLib, messages: list[str]) ->
 
     Found connections are called "found1", "found2", ….  Links that match nothing are restrained by a bond alone.
     """
-    keep = [con for con in _distinct(st.clone().connections) if _settle(st, con, monlib, messages)]
+    lost: list[str] = []
+    keep = [con for con in _distinct(st.clone().connections) if _settle(st, con, monlib, messages, lost)]
+    if lost:
+        messages.append(f"{len(lost)} link records name atoms that are not in the model: ignored are {listed(lost, 3)}.")
     keep += _found(st, keep, monlib, messages)
     st.connections.clear()
     for con in keep:
@@ -86,15 +89,15 @@ def _cra(st: gemmi.Structure, address: gemmi.AtomAddress) -> gemmi.CRA | None:
     return None if absent(cra.atom) else cra
 
 
-def _settle(st: gemmi.Structure, con: gemmi.Connection, monlib: gemmi.MonLib, messages: list[str]) -> bool:
-    """Check a connection of the file and find its link; False where it is of no use."""
+def _settle(
+    st: gemmi.Structure, con: gemmi.Connection, monlib: gemmi.MonLib, messages: list[str], lost: list[str]
+) -> bool:
+    """Check a connection of the file and find its link; False where it is of no use, its atoms then being ``lost``."""
     if con.type == gemmi.ConnectionType.Hydrog:
         return False
     cra1, cra2 = _cra(st, con.partner1), _cra(st, con.partner2)
     if cra1 is None or cra2 is None:
-        messages.append(
-            f"The link between {con.partner1} and {con.partner2} names an atom that is not in the model: ignored."
-        )
+        lost.append(f"{con.partner1} – {con.partner2}")
         return False
     _settle_image(st, con, cra1, cra2)
     if cra1.atom.element.is_metal or cra2.atom.element.is_metal:

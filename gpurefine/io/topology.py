@@ -20,6 +20,7 @@ from .gemmi_topology import gemmi_topology
 from .links import LinkRecord, link_records
 from .model_checks import atom_label, checked_structure, listed
 from .nonbonded_types import nonbonded_types
+from .unknown_residues import add_bare_components, find_loose
 
 F64 = NDArray[np.float64]
 # A hydrogen that no bond of the dictionary holds rides on the nearest atom of its residue within this many Å.
@@ -66,6 +67,7 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
     st, messages = checked_structure(structure, crystal)
     dictionary = load_dictionary(residue_examples(st), options)
     messages += dictionary.messages
+    add_bare_components(st, dictionary, messages)
     topo = gemmi_topology(st, dictionary, options.hydrogens, messages)
     labels = tuple(
         atom_label(chain.name, residue, atom) for chain in st[0] for residue in chain for atom in residue
@@ -87,6 +89,7 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
         nonbonded=nonbonded_types(st, topo, dictionary, parent, messages),
         parent=parent,
         is_hydrogen=atoms.is_hydrogen,
+        loose=find_loose(st, dictionary.unknown),
     )
     links = link_records(st, topo, dictionary, labels, bonds, arrays.xyz, crystal)
     messages += _told(st, topo, links)

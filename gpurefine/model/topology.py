@@ -7,7 +7,7 @@ operation and ``shift`` the whole-cell translation applied after it (0 and (0, 0
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,23 @@ class NonbondedTypes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Loose:
+    """Atoms of residues that no dictionary knows.
+
+    ``atoms`` (m,) int32, ascending.  ``bonds`` (k, 2) int32: pairs, at least one of them loose, that are bonded by
+    their distance; no restraint follows, but they are no contacts, and their B are neighbours'.
+    """
+
+    atoms: I32
+    bonds: I32
+
+    @staticmethod
+    def none() -> Loose:
+        """Every residue is known."""
+        return Loose(np.zeros(0, np.int32), np.zeros((0, 2), np.int32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Topology:
     """All restraints of a model and what is needed to find the non-bonded ones."""
 
@@ -103,3 +120,4 @@ class Topology:
     nonbonded: NonbondedTypes
     parent: I32
     is_hydrogen: NDArray[np.bool_]
+    loose: Loose = field(default_factory=Loose.none)

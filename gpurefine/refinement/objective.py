@@ -17,6 +17,7 @@ from ..params.atomic import AtomicParameters
 from ..restraints.adp import AdpRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
+from ..restraints.positions import PositionRestraints
 from ..restraints.riding import HydrogenIdealiser
 from .experiment import Experiment
 from .timing import Timer
@@ -24,9 +25,12 @@ from .timing import Timer
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
 
-DAMPING_XRAY = 2.0
-"""The expected information is a diagonal that leaves out how atoms share the data; with the exact diagonal
-R oscillates from cycle to cycle.  Twice the diagonal is what damps it (leads: the peer has this factor unsaid)."""
+DAMPING = 1.5
+"""The expected information is a diagonal that leaves out how atoms share the data, so a step with it overshoots and R
+oscillates from cycle to cycle; this factor on the X-ray blocks damps that.  The peer has 2 without saying so."""
+
+DAMPING_MIN, DAMPING_MAX = 1.25, 4.0
+DAMPING_UP, DAMPING_DOWN = 1.3, 0.95
 
 LIMIT_XYZ = 1.0
 LIMIT_B = 30.0
@@ -53,8 +57,10 @@ class Objective:
     geometry: GeometryRestraints
     nonbonded: NonbondedRestraints
     adp: AdpRestraints
+    positions: PositionRestraints
     hydrogens: HydrogenIdealiser
     timer: Timer
+    damping: float = DAMPING
 
     def scatterers(self, xyz: F64, b_iso: F64) -> Scatterers:
         """The atoms as the density operations take them."""
@@ -81,7 +87,7 @@ class Objective:
         with self.timer("restraints"):
             total = 0.0
             if self.parameters.refine_xyz:
-                total += self.geometry.value(xyz) + self.nonbonded.value(xyz)
+                total += self.geometry.value(xyz) + self.nonbonded.value(xyz) + self.positions.value(xyz)
             if self.parameters.refine_b:
                 total += self.adp.value(b_iso)
             return total
@@ -89,6 +95,11 @@ class Objective:
     def value(self, state: State, weight: float) -> float:
         """weight × Σ(−LL) + restraints at fixed scale, solvent, error model, pair lists and riding offsets."""
         return weight * self.experiment.value(state.f_protein) + self.restraints(state.xyz, state.b_iso)
+
+    def adapt_damping(self, halvings: int) -> None:
+        """Stiffen the X-ray blocks after a step that had to be shortened, relax them slowly otherwise."""
+        factor = DAMPING_UP if halvings else DAMPING_DOWN
+        self.damping = float(np.clip(self.damping * factor, DAMPING_MIN, DAMPING_MAX))
 
     def linearise(self, state: State, weight: float) -> Sequence[LinearBlock]:
         """Gradient and curvature of positions and of B (those that are refined)."""
@@ -100,13 +111,15 @@ class Objective:
             if p.refine_xyz:
                 geometry = self.geometry.evaluate(state.xyz, True)
                 nonbonded = self.nonbonded.evaluate(state.xyz, True)
+                positions = self.positions.evaluate(state.xyz, True)
                 gradient = weight * p.pull_vectors(slope.xyz)
-                gradient += p.special.project_vectors(geometry.gradient + nonbonded.gradient)
-                extra = p.pull_blocks(weight * DAMPING_XRAY * information.xyz)
-                blocks.append(LinearBlock(gradient, geometry.matrices + nonbonded.matrices, extra, LIMIT_XYZ))
+                gradient += p.special.project_vectors(geometry.gradient + nonbonded.gradient + positions.gradient)
+                extra = p.pull_blocks(weight * self.damping * information.xyz)
+                matrices = geometry.matrices + nonbonded.matrices + positions.matrices
+                blocks.append(LinearBlock(gradient, matrices, extra, LIMIT_XYZ))
             if p.refine_b:
                 adp = self.adp.evaluate(state.b_iso, True)
                 gradient_b = weight * p.pull_scalars(slope.b_iso) + p.pull_scalars(adp.gradient)
-                extra_b = p.pull_scalars(weight * DAMPING_XRAY * information.b_iso)
+                extra_b = p.pull_scalars(weight * self.damping * information.b_iso)
                 blocks.append(LinearBlock(gradient_b[:, None], adp.matrices, extra_b[:, None, None], LIMIT_B))
         return blocks

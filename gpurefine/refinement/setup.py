@@ -19,6 +19,7 @@ from ..params.atomic import AtomicParameters
 from ..restraints.adp import AdpRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
+from ..restraints.positions import kept_positions
 from ..restraints.riding import HydrogenIdealiser
 from .experiment import Experiment
 from .objective import Objective
@@ -29,8 +30,8 @@ F64 = NDArray[np.float64]
 
 
 SOLVENT_RADIUS = {6: 2.0, 7: 1.12, 8: 1.08}
-"""Å by atomic number: radii for the bulk-solvent mask that REFMAC found to give the best fit (as tabulated in gemmi); hydrogens
-are part of the carbon's radius."""
+"""Å by atomic number: radii for the bulk-solvent mask that REFMAC found to give the best fit (as tabulated in
+gemmi); hydrogens are part of the carbon's radius."""
 
 SOLVENT_RADIUS_OTHER = 1.6
 
@@ -100,6 +101,7 @@ def build_objective(
             geometry=GeometryRestraints(topology, crystal, backend),
             nonbonded=NonbondedRestraints(topology, crystal, backend),
             adp=AdpRestraints(topology, crystal, backend, options.adp_weight),
+            positions=kept_positions(topology, atoms.xyz),
             hydrogens=HydrogenIdealiser(topology, backend),
             timer=timer,
         )

@@ -56,7 +56,9 @@ class AdpRestraints:
         self._symmetry = symmetry_arrays(crystal)
         terms = geometry_terms(topology, self._symmetry)
         keys, kinds = [], []
-        for kind, (first, second) in enumerate(term_pairs(terms)):
+        loose = topology.loose.bonds
+        pairs = [(0, (loose[:, 0], loose[:, 1])), *enumerate(term_pairs(terms))]
+        for kind, (first, second) in pairs:
             use = self._heavy[first] & self._heavy[second] & (first != second)
             low, high = np.minimum(first, second)[use], np.maximum(first, second)[use]
             keys.append(low.astype(np.int64) * n + high)

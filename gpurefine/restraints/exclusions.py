@@ -1,7 +1,8 @@
 """Pairs that covalent bonds take out of the non-bonded list.
 
 One and two bonds apart are left out (two bonds apart only where an angle restrains them; otherwise they repel
-as bare atoms), three bonds apart repel as torsion pairs unless one plane holds both.
+as bare atoms), three bonds apart repel as torsion pairs unless one plane holds both.  Atoms of one residue that no
+dictionary knows do not repel each other; its bonds to others, seen by distance, count as bonds.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
     n = topology.n_atoms
     bonds = topology.bonds
     inside = (bonds.image == 0) & ~bonds.shift.any(axis=1)
-    i, j = bonds.atoms[inside, 0].astype(np.int64), bonds.atoms[inside, 1].astype(np.int64)
+    joined = np.concatenate([bonds.atoms[inside], topology.loose.bonds]).astype(np.int64)
+    joined = np.unique(np.sort(joined, axis=1), axis=0)
+    i, j = joined[:, 0], joined[:, 1]
     source, target = np.concatenate([i, j]), np.concatenate([j, i])
     order = np.lexsort((target, source))
     source, target = source[order], target[order]
@@ -61,6 +64,9 @@ def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
         np.full(len(one), LEFT_OUT), np.where(np.isin(two, angled), LEFT_OUT, BARE),
         np.where(np.isin(three, planar), LEFT_OUT, TORSION),
     ]).astype(np.int8)
+    own = _own_pairs(topology)
+    apart = ~np.isin(key, own)
+    key, kind = np.concatenate([own, key[apart]]), np.concatenate([np.full(len(own), LEFT_OUT, np.int8), kind[apart]])
     order = np.argsort(key, kind="stable")
     key, kind = key[order], kind[order]
     pair_start = np.zeros(n + 1, np.int32)
@@ -69,6 +75,19 @@ def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
         pair_start, (key % n).astype(np.int32), kind,
         _through_symmetry(topology, crystal, start, target, set(angled.tolist()), set(planar.tolist())),
     )
+
+
+def _own_pairs(topology: Topology) -> I64:
+    """Keys of all pairs inside each residue without restraints: its atoms do not repel each other."""
+    atoms = topology.loose.atoms.astype(np.int64)
+    residue = topology.nonbonded.residue[atoms]
+    pairs = [np.zeros((0, 2), np.int64)]
+    for own in np.unique(residue):
+        members = atoms[residue == own]
+        low, high = np.triu_indices(len(members), 1)
+        pairs.append(np.stack([members[low], members[high]], axis=1))
+    table = np.concatenate(pairs)
+    return _keys(table[:, 0], table[:, 1], topology.n_atoms)
 
 
 def _keys(first: NDArray[np.integer], second: NDArray[np.integer], n: int) -> I64:

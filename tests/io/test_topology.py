@@ -143,7 +143,7 @@ def test_disulphide_of_the_file_is_not_found_again():
     st.connections.clear()
     st.connections.append(con)
     model = build(st)
-    assert any("not in the model" in message for message in model.messages)
+    assert any("not in the model: ignored are" in message for message in model.messages)
     assert [link.origin for link in model.links] == ["distance"]
 
 
