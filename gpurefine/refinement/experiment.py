@@ -27,8 +27,8 @@ C128 = NDArray[np.complex128]
 class Fit:
     """Everything about the data that is held fixed while atoms move within a cycle.
 
-    ``f_mask`` (n,) or None, ``solvent_fraction``; ``scale``; ``scaled`` at the atoms of the last update; ``sigmaa`` with its values
-    ``d`` and ``s`` (k_aniso² Σ_mod) on all reflections (n,).
+    ``f_mask`` (n,) or None, ``solvent_fraction``; ``scale``; ``scaled`` at the atoms of the last update; ``sigmaa``
+    with its values ``d`` and ``s`` (k_aniso² Σ_mod) on all reflections (n,).
     """
 
     f_mask: C128 | None
@@ -75,6 +75,7 @@ class Experiment:
         self.free = np.flatnonzero(reflections.free)
         self._form_factors = form_factors
         self._transform: AtomicTransform | None = None
+        self._planned_b = 0.0
         self.scaling: Scaling = plan_scaling(crystal, reflections.hkl, scale_kind, solvent)
         self.mask: SolventMask | None = None
         if self.scaling.mask:

@@ -65,6 +65,7 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
             "The target is not a finite number; the model or the data hold values that cannot be refined "
             "(look for atoms on top of each other and for absurd amplitudes)."
         )
+    objective.adapt_damping(outcome.halvings)
     moved = objective.regenerate_hydrogens(refinement.state.xyz)
     if moved is not refinement.state.xyz:
         refinement.state = objective.state(moved, refinement.state.b_iso)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 RESPONSE = 1.5
-"""How strongly the weight answers to a bond r.m.s.Z outside the band: r.m.s.Z grows about as weight^(1/2)…weight^(2/3)."""
+"""How strongly the weight answers to a bond r.m.s.Z outside the band: r.m.s.Z grows about as
+weight^(1/2)…weight^(2/3)."""
 
 
 def starting_weight(d_min: float) -> float:
@@ -16,15 +17,15 @@ def starting_weight(d_min: float) -> float:
 def next_weight(weight: float, rmsz: float | None, previous: float | None, band: tuple[float, float]) -> float:
     """Weight of the next cycle, steering bond r.m.s.Z into ``band``.
 
-    Lowered in proportion to the excess when the r.m.s.Z is above the band and no longer falling by itself, as it does in the
-    first cycles from a distorted start; raised gently, and only where bonds are tighter than the band and not still
-    relaxing.
+    Lowered in proportion to the excess when the r.m.s.Z is above the band and no longer falling by itself, as it
+    does in the first cycles from a distorted start; raised gently, and only where bonds are tighter than the band
+    and not still relaxing.
     """
     low, high = band
     if rmsz is None or rmsz <= 0.0:
         return weight
     if rmsz > high and (previous is None or rmsz > 0.97 * previous):
-        return weight * max(0.5, (high / rmsz) ** RESPONSE)
+        return weight * max(0.5, math.pow(high / rmsz, RESPONSE))
     if rmsz < low and previous is not None and rmsz < previous * 1.02:
-        return weight * min(1.3, (low / rmsz) ** RESPONSE)
+        return weight * min(1.3, math.pow(low / rmsz, RESPONSE))
     return weight
