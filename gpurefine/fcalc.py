@@ -22,7 +22,10 @@ N_SHELL = 10
 
 @dataclass(frozen=True, slots=True)
 class ShellDifference:
-    """One shell: limits in Å, number of reflections, r.m.s. |F| and r.m.s. |ΔF| / r.m.s. |F| (None without summation)."""
+    """One shell: limits in Å, number of reflections, r.m.s. |F| and r.m.s. |ΔF| / r.m.s. |F|.
+
+    The last is None without exact summation.
+    """
 
     d_max: float
     d_min: float

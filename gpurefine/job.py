@@ -1,7 +1,7 @@
 """The whole job: read a model and data, refine, write the results.
 
-:func:`run` is what ``gpurefine refine`` does.  :func:`read`, :meth:`Problem.refine` and :meth:`Result.write` are the same in
-steps, for use from Python.
+:func:`run` is what ``gpurefine refine`` does.  :func:`read`, :meth:`Problem.refine` and :meth:`Result.write` are the
+same in steps, for use from Python.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def read(model: str | Path, data: str | Path, **options: Any) -> Problem:
 
     Args:
         model: PDB or mmCIF file; data: MTZ or structure-factor mmCIF.
-        options: any field of the option groups in :mod:`gpurefine.config`, such as ``d_min=2.0`` or ``hydrogens="drop"``.
+        options: any field of the option groups in :mod:`gpurefine.config`, such as ``d_min=2.0`` or
+            ``hydrogens="drop"``.
 
     Raises:
         UsageError: an option does not exist.

@@ -1,5 +1,5 @@
 """The table of operations and who performs them."""
 
-from .create import create, describe_choice
+from .create import compile_kernels, create, describe_choice, devices
 
-__all__ = ["create", "describe_choice"]
+__all__ = ["compile_kernels", "create", "describe_choice", "devices"]

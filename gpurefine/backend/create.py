@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import time
 
 from ..errors import DeviceError, UsageError
 from .ops import Backend
@@ -14,6 +16,27 @@ def cpu_count() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """What the processor calls itself."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return " ".join(line.partition(":")[2].split())
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def devices() -> list[str]:
+    """What refinement could run on here, one line each; touches no device."""
+    count = cpu_count()
+    return [
+        f"cpu: {cpu_model()}, {count} thread{'' if count == 1 else 's'}",
+        "cuda: this version of gpurefine has no GPU kernels yet",
+    ]
 
 
 def create(name: str = "auto", threads: int = 0) -> Backend:
@@ -29,18 +52,41 @@ def create(name: str = "auto", threads: int = 0) -> Backend:
     wanted = name.lower()
     count = min(threads, cpu_count()) if threads else cpu_count()
     if wanted in ("auto", "cpu"):
-        from .cpu.backend import CpuBackend
-
-        return CpuBackend(count)
+        return _cpu(count)
     if wanted == "reference":
         from .reference.backend import ReferenceBackend
 
         return ReferenceBackend()
     if wanted == "cuda" or (wanted.startswith("cuda:") and wanted[5:].isdigit()):
         raise DeviceError(
-            "--device cuda is not available: this version of gpurefine has no GPU kernels yet. Use --device cpu or auto."
+            "--device cuda is not available: this version of gpurefine has no GPU kernels yet. "
+            "Use --device cpu or auto."
         )
     raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, not '{name}'.")
+
+
+def _cpu(threads: int) -> Backend:
+    """The cpu backend, also where neither the installation nor the home folder can be written to.
+
+    numba keeps machine code beside the source or else in the user's cache folder, and refuses to work with neither; a
+    folder that lasts as long as this process serves then.
+    """
+    try:
+        from .cpu.backend import CpuBackend
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        import atexit
+        import shutil
+        import tempfile
+
+        import numba
+
+        folder = tempfile.mkdtemp(prefix="gpurefine-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        numba.config.CACHE_DIR = folder
+        from .cpu.backend import CpuBackend
+    return CpuBackend(threads)
 
 
 def describe_choice(name: str, backend: Backend) -> str:
@@ -49,3 +95,16 @@ def describe_choice(name: str, backend: Backend) -> str:
     if name.lower() == "auto":
         return f"Device: {backend.name}, {threads} (auto: this version has no GPU kernels yet)"
     return f"Device: {backend.name}, {threads} (as asked for)"
+
+
+def compile_kernels() -> float:
+    """Run every compiled loop of the cpu backend once on a tiny problem, so that its machine code is on disk.
+
+    Returns:
+        Seconds that it took; next to nothing where the code was there already.
+    """
+    from .warm_up import warm_up
+
+    began = time.perf_counter()
+    warm_up(create("cpu"))
+    return time.perf_counter() - began

@@ -74,8 +74,8 @@ class MaskOps(Protocol):
     ) -> Map:
         """1 in bulk solvent, 0 elsewhere, on a grid of ``shape`` over the cell ``orth`` (3, 3).
 
-        Points within ``radius`` (n,) Å of an atom at ``fractional`` (n, 3; symmetry copies listed) are marked, the mask is
-        shrunk back by ``shrink_radius`` Å, and solvent regions below ``min_volume`` Å³ are removed.
+        Points within ``radius`` (n,) Å of an atom at ``fractional`` (n, 3; symmetry copies listed) are marked, the
+        mask is shrunk back by ``shrink_radius`` Å, and solvent regions below ``min_volume`` Å³ are removed.
         """
 
 

@@ -32,7 +32,7 @@ class DensityPlan:
     @property
     def frac(self) -> NDArray[np.float64]:
         """(3, 3) Cartesian to fractional."""
-        return np.linalg.inv(self.orth)
+        return np.asarray(np.linalg.inv(self.orth), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,8 @@ class LikelihoodResult:
 
     Attributes:
         minus_ll: (n,) float64, −log likelihood.
-        gradient: (n,) complex128, ∂(−LL)/∂Re F + i ∂(−LL)/∂Im F of the model structure factor F (zeros if not asked for).
+        gradient: (n,) complex128, ∂(−LL)/∂Re F + i ∂(−LL)/∂Im F of the model structure factor F (zeros if not asked
+            for).
         information: (n,) float64 ≥ 0, E[(∂(−LL)/∂|F|)²] over the data's own distribution (zeros if not asked for).
         fom: (n,) float64, figure of merit m = ⟨cos(φ − φ_calc)⟩.
     """
@@ -110,8 +111,8 @@ class LikelihoodResult:
 class SigmaaResult:
     """Rice's likelihood as a function of its parameters D and S, per reflection, (n,) float64 each.
 
-    ``minus_ll``; ``d_d`` and ``d_log_s`` its derivatives with respect to D and ln S; ``info_d`` and ``info_s`` bounds on
-    the expected information, from above, so that scoring steps never overshoot.
+    ``minus_ll``; ``d_d`` and ``d_log_s`` its derivatives with respect to D and ln S; ``info_d`` and ``info_s``
+    bounds on the expected information, from above, so that scoring steps never overshoot.
     """
 
     minus_ll: NDArray[np.float64]

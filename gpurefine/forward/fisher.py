@@ -1,8 +1,8 @@
 """Expected information of the data about each atom (method 2; paper (32); Steiner et al. 2003).
 
-The Fisher diagonal of a parameter p is Σ_h W(h) |∂F/∂p|² with W the expected radial information of the reflection, ½ for the
-acentric phase average, and all symmetry copies counted.  For one atom |∂F/∂p|² depends only on f(s), B and s, so sums over
-resolution shells of W s⊗s and W s⁴ serve every atom.
+The Fisher diagonal of a parameter p is Σ_h W(h) |∂F/∂p|² with W the expected radial information of the reflection, ½
+for the acentric phase average, and all symmetry copies counted.  For one atom |∂F/∂p|² depends only on f(s), B and
+s, so sums over resolution shells of W s⊗s and W s⁴ serve every atom.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class ScaleFit:
 
     def _exponential_knots(self, scale: Scale) -> F64:
         assert scale.mask_knots is not None
-        return scale.k_sol * np.exp(-0.25 * scale.b_sol * scale.mask_knots[0] ** 2)
+        return np.asarray(scale.k_sol * np.exp(-0.25 * scale.b_sol * scale.mask_knots[0] ** 2))
 
     def _penalised(self, scale: Scale) -> float:
         loss = self.loss(scale)

@@ -3,10 +3,10 @@
 F_total(h) = k(h) (1 − k_b exp(−B_b s²/4)) [F_protein + k_mask(s) F_mask],
 ln k = c − B s²/4 − 2π² sᵀU s + ln k_iso(s).
 
-U is traceless and has the Laue symmetry.  ``simple``: k_mask = k_sol exp(−B_sol s²/4), k_iso = 1.  ``smooth``: k_mask is
-piecewise linear in s and ln k_iso is piecewise linear in s and weakly tied to 0; both start from the simple form, because
-a cold start can fall into a wrong minimum.  All parameters are fitted together by Gauss–Newton with eigenvalue filtering on
-working reflections under a robust loss close to Σ|F_o − |F_total||, which is what R measures.
+U is traceless and has the Laue symmetry.  ``simple``: k_mask = k_sol exp(−B_sol s²/4), k_iso = 1.  ``smooth``:
+k_mask is piecewise linear in s and ln k_iso is piecewise linear in s and weakly tied to 0; both start from the simple
+form, because a cold start can fall into a wrong minimum.  All parameters are fitted together by Gauss–Newton with
+eigenvalue filtering on working reflections under a robust loss close to Σ|F_o − |F_total||, which is what R measures.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Scale:
 class ScaledModel:
     """What a scale makes of F_protein and F_mask on all reflections (n,).
 
-    ``total`` F_total; ``factor`` ∂F_total/∂F_protein (real); ``k_aniso`` the anisotropic factor alone; ``k_iso`` and ``k_mask``.
+    ``total`` F_total; ``factor`` ∂F_total/∂F_protein (real); ``k_aniso`` the anisotropic factor alone; ``k_iso`` and
+    ``k_mask``.
     """
 
     total: C128
@@ -93,14 +94,14 @@ class Scaling:
         if not self.mask:
             return np.zeros(len(self.s))
         if scale.mask_knots is not None:
-            return np.interp(self.s, scale.mask_knots[0], scale.mask_knots[1])
-        return scale.k_sol * np.exp(-0.25 * scale.b_sol * self.s**2)
+            return np.asarray(np.interp(self.s, scale.mask_knots[0], scale.mask_knots[1]))
+        return np.asarray(scale.k_sol * np.exp(-0.25 * scale.b_sol * self.s**2))
 
     def log_k_iso(self, scale: Scale) -> F64:
         """ln k_iso (n,) of every reflection."""
         if scale.iso_knots is None:
             return np.zeros(len(self.s))
-        return np.interp(self.s, scale.iso_knots[0], scale.iso_knots[1])
+        return np.asarray(np.interp(self.s, scale.iso_knots[0], scale.iso_knots[1]))
 
     def apply(self, scale: Scale, f_protein: C128, f_mask: C128 | None) -> ScaledModel:
         """F_total and its factors on all reflections (n,)."""

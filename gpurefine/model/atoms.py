@@ -46,7 +46,7 @@ class Atoms:
     @property
     def refined(self) -> NDArray[np.bool_]:
         """(n,) bool: the atom has parameters of its own (it rides on nobody)."""
-        return self.parent == np.arange(len(self.parent))
+        return np.asarray(self.parent == np.arange(len(self.parent)))
 
     def moved(self, xyz: NDArray[np.float64], b_iso: NDArray[np.float64]) -> Atoms:
         """The same atoms at other positions (n, 3) and isotropic B (n,)."""

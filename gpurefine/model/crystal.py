@@ -53,7 +53,7 @@ class Crystal:
     def inv_d2(self, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
         """1/d² in Å⁻² of Miller indices ``hkl`` (n, 3)."""
         s = hkl @ self.frac
-        return np.einsum("ij,ij->i", s, s)
+        return np.asarray(np.einsum("ij,ij->i", s, s))
 
     def cartesian_rotations(self) -> NDArray[np.float64]:
         """(n_op, 3, 3) rotation matrices acting on Cartesian vectors."""

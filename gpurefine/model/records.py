@@ -80,8 +80,9 @@ class ShellRecord:
 class RestraintRecord:
     """Deviation of one kind of restraint over terms without hydrogen.
 
-    ``kind`` is one of bond, angle, torsion_period_1, torsion_period_2, torsion_period_3, torsion_period_6, torsion_other,
-    chiral, plane, vdw, vdw_hbond, vdw_torsion, vdw_metal, vdw_symmetry, adp; ``unit`` Å, degrees, Å³ or Å².
+    ``kind`` is one of bond, angle, torsion_period_1, torsion_period_2, torsion_period_3, torsion_period_6,
+    torsion_other, chiral, plane, vdw, vdw_hbond, vdw_torsion, vdw_metal, vdw_symmetry, adp; ``unit`` Å, degrees, Å³ or
+    Å².
     """
 
     kind: str
@@ -106,7 +107,10 @@ class OutlierRecord:
 
 @dataclass(slots=True)
 class ScaleRecord:
-    """The scale of the final model: F_total = k_overall k_aniso k_iso(s) (1 − babinet) (F_protein + k_mask(s) F_mask)."""
+    """The scale of the final model.
+
+    F_total = k_overall k_aniso k_iso(s) (1 − babinet) (F_protein + k_mask(s) F_mask).
+    """
 
     kind: str
     k_overall: float

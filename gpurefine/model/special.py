@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from ..constants import SPECIAL_POSITION_DISTANCE
 from .crystal import Crystal
 
+MAX_SEARCHES = 100
+"""Searches for the site that several elements share, each from the mean of the copies that the last one made."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpecialPositions:
@@ -53,40 +56,62 @@ def find_special_positions(
 ) -> SpecialPositions:
     """Atoms at ``xyz`` (n, 3) Å within 0.2 Å of a symmetry element; ``candidates`` (n,) restricts the search.
 
-    An atom x is near an element when some operation brings a copy within twice that distance of x; the site is the mean of the
-    copies that coincide.
+    The site is the mean of the copies that the operations of the elements nearby make.
     """
-    n = len(xyz)
     fractional = xyz @ crystal.frac.T
-    allowed = np.ones(n, bool) if candidates is None else candidates
-    same: list[list[int]] = [[] for _ in range(n)]
-    offsets: dict[tuple[int, int], NDArray[np.float64]] = {}
+    near = np.zeros(len(xyz), bool)
     for op in range(1, crystal.n_op):
         difference = fractional @ crystal.rotations[op].T + crystal.translations[op] - fractional
-        shift = np.rint(difference)
-        distance = np.linalg.norm((difference - shift) @ crystal.orth.T, axis=1)
-        for a in np.flatnonzero((distance < 2.0 * SPECIAL_POSITION_DISTANCE) & allowed):
-            same[a].append(op)
-            offsets[int(a), op] = shift[a]
-    atoms, multiplicity, projectors, rotations, snapped = [], [], [], [], []
+        # no rotation takes a point further than twice its distance from the axis
+        distance = np.linalg.norm((difference - np.rint(difference)) @ crystal.orth.T, axis=1)
+        near |= distance < 2.0 * SPECIAL_POSITION_DISTANCE
+    if candidates is not None:
+        near &= candidates
+    atoms: list[int] = []
+    projectors, rotations, snapped = [], [], []
     cartesian = crystal.cartesian_rotations()
-    for a in range(n):
-        if not same[a]:
+    for a in np.flatnonzero(near).tolist():
+        operations, site = _site_group(crystal, fractional[a])
+        if len(operations) == 1:
             continue
-        copies = [fractional[a]]
-        turns = [np.eye(3)]
-        for op in same[a]:
-            copies.append(crystal.rotations[op] @ fractional[a] + crystal.translations[op] - offsets[a, op])
-            turns.append(cartesian[op])
+        turns = cartesian[operations]
         atoms.append(a)
-        multiplicity.append(len(copies))
-        rotations.append(np.array(turns))
+        rotations.append(turns)
         projectors.append(np.mean(turns, axis=0))
-        snapped.append(crystal.orth @ np.mean(copies, axis=0))
+        snapped.append(crystal.orth @ site)
     return SpecialPositions(
         atom=np.array(atoms, np.int32),
-        multiplicity=np.array(multiplicity, np.int32),
+        multiplicity=np.array([len(turns) for turns in rotations], np.int32),
         projector=np.array(projectors).reshape(-1, 3, 3),
         rotations=tuple(rotations),
         snapped=np.array(snapped).reshape(-1, 3),
     )
+
+
+def _site_group(crystal: Crystal, x: NDArray[np.float64]) -> tuple[list[int], NDArray[np.float64]]:
+    """Operations whose elements pass within 0.2 Å of fractional ``x`` (3,), identity first, and the site they share.
+
+    Near a point where several elements meet, only some may be close enough at first; the search is repeated from the
+    mean of the copies until it finds no more, so that what is found is a group.
+    """
+    site, known = x, [0]
+    for _ in range(MAX_SEARCHES):
+        found, copies = [0], [site]
+        for op in range(1, crystal.n_op):
+            rotation, translation = crystal.rotations[op], crystal.translations[op]
+            translation = translation - np.rint(rotation @ site + translation - site)
+            orbit, turned = [site], rotation
+            while not np.array_equal(turned, np.eye(3)):
+                orbit.append(rotation @ orbit[-1] + translation)
+                turned = turned @ rotation
+            back = rotation @ orbit[-1] + translation
+            if np.abs(back - site).max() > 1e-6:
+                continue  # a screw axis: no point stays where it is
+            # the mean of the orbit is the nearest point of the element
+            if np.linalg.norm(crystal.orth @ (np.mean(orbit, axis=0) - site)) <= SPECIAL_POSITION_DISTANCE:
+                found.append(op)
+                copies.append(rotation @ site + translation)
+        previous, known, site = site, found, np.mean(copies, axis=0)
+        if np.abs(site - previous).max() < 1e-9:
+            break
+    return known, site

@@ -34,7 +34,7 @@ def inverse_blocks(diagonal: F64) -> F64:
     values, vectors = np.linalg.eigh(diagonal)
     top = np.maximum(values[:, -1:], 0.0)
     inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > 1e-8 * top)
-    return np.einsum("nij,nj,nkj->nik", vectors, inverse, vectors)
+    return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, inverse, vectors))
 
 
 def solve(
@@ -62,7 +62,7 @@ def solve(
     inverse = inverse_blocks(diagonal)
 
     def product(x: F64) -> F64:
-        out = np.einsum("nij,nj->ni", diagonal, x)
+        out = np.asarray(np.einsum("nij,nj->ni", diagonal, x))
         for m in matrices:
             p = m.pattern
             backend.block_product(p.row_start, p.column, p.slot, p.transposed, zeros, m.off, x, out)

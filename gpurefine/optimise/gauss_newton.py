@@ -41,7 +41,10 @@ class LinearBlock:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """How a step ended: ``value`` of the target, ``halvings`` of the step, ``ridge`` in use, CG ``iterations``, ``status``."""
+    """How a step ended.
+
+    ``value`` of the target, ``halvings`` of the step, ``ridge`` in use, CG ``iterations`` and ``status``.
+    """
 
     value: float
     halvings: int
@@ -61,13 +64,14 @@ def step(
     """Solve the normal equations of each block and search along the joint direction.
 
     Args:
-        value: the target now; evaluate: sets the parameters to their start plus the given shifts and returns the target.
-            The last call made is the one accepted (all shifts zero if none was).
-        tolerance, max_iterations: of the conjugate gradients.  Soft directions run away when the damped equations are solved
-            too exactly, and the error of the curvature is larger than the tolerance anyway.
+        value: the target now.
+        evaluate: sets the parameters to their start plus the given shifts and returns the target.  The last call
+            made is the one accepted (all shifts zero if none was).
+        tolerance, max_iterations: of the conjugate gradients.  Soft directions run away when the damped equations
+            are solved too exactly, and the error of the curvature is larger than the tolerance anyway.
 
     Returns:
-        A status other than OK or REDUCED says that the target could not be lowered; the parameters are then unchanged.
+        Status NO_DESCENT or NOT_FINITE says that the target could not be lowered; the parameters are then unchanged.
     """
     if not np.isfinite(value):
         return StepOutcome(value, 0, 0.0, 0, Status.NOT_FINITE)

@@ -36,7 +36,9 @@ class AtomicParameters:
     def pull_vectors(self, per_atom: F64) -> F64:
         """Vectors of all atoms (n, 3) summed onto their owners; forbidden directions removed."""
         n = len(self.owner)
-        out = np.stack([np.bincount(self.owner, per_atom[:, i], minlength=n) for i in range(3)], axis=1)
+        out = np.empty((n, 3))
+        for i in range(3):
+            out[:, i] = np.bincount(self.owner, per_atom[:, i], minlength=n)
         return self.special.project_vectors(out)
 
     def pull_scalars(self, per_atom: F64) -> F64:
@@ -49,7 +51,9 @@ class AtomicParameters:
         """Diagonal blocks (n, 3, 3) of all atoms summed onto their owners, special positions made stiff."""
         n = len(self.owner)
         flat = blocks.reshape(n, 9)
-        out = np.stack([np.bincount(self.owner, flat[:, i], minlength=n) for i in range(9)], axis=1)
+        out = np.empty((n, 9))
+        for i in range(9):
+            out[:, i] = np.bincount(self.owner, flat[:, i], minlength=n)
         return self.special.project_blocks(out.reshape(n, 3, 3))
 
     def move(self, xyz: F64, b_iso: F64, shift_xyz: F64, shift_b: F64) -> tuple[F64, F64]:

@@ -1,9 +1,9 @@
 """Maximum-likelihood D and Σ_mod as smooth functions of resolution (method 4).
 
-Values sit on the centres of resolution shells and are interpolated linearly in 1/d² (Σ_mod as its logarithm).  D maximises
-the likelihood of the working reflections at given Σ_mod, Σ_mod that of the free reflections at given D: the free set sees
-model error without the bias of having been fitted.  Steps are Fisher scoring with an information matrix bounded from
-above, hence they do not overshoot.
+Values sit on the centres of resolution shells and are interpolated linearly in 1/d² (Σ_mod as its logarithm).  D
+maximises the likelihood of the working reflections at given Σ_mod, Σ_mod that of the free reflections at given D:
+the free set sees model error without the bias of having been fitted.  Steps are Fisher scoring with an information
+matrix bounded from above, hence they do not overshoot.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Hats:
         return np.asarray((1.0 - self.weight) * y[self.left] + self.weight * y[self.left + 1])
 
     def gradient(self, g: F64) -> F64:
-        out = np.bincount(self.left, (1.0 - self.weight) * g, minlength=self.n)
+        out = np.bincount(self.left, (1.0 - self.weight) * g, minlength=self.n).astype(np.float64)
         if self.n > 1:
             out += np.bincount(self.left + 1, self.weight * g, minlength=self.n)
         return out
@@ -134,17 +134,18 @@ class SigmaAEstimator:
         return SigmaA(self.knots, np.full(len(self.knots), 0.9), np.log(mean))
 
     def fit(self, f_total: F64, k_aniso: F64, start: SigmaA | None, iterations: int = 40) -> SigmaA:
-        """ML values for model amplitudes ``f_total`` (n,) scaled to the data and anisotropic factors ``k_aniso`` (n,)."""
+        """ML values for a model scaled to the data.
+
+        ``f_total`` (n,) are its amplitudes, ``k_aniso`` (n,) the anisotropic factors.
+        """
         current = self.start(f_total, k_aniso) if start is None else start
         d, log_s = current.d.copy(), current.log_s.copy()
         work_hats = _Hats.of(self.inv_d2[self.work], self.knots)
         free_hats = _Hats.of(self.inv_d2[self.estimate], self.knots)
-        same = not self.uses_free
         for _ in range(iterations):
             step_d = self._step(self.work, work_hats, f_total, k_aniso, d, log_s, True)
             d = np.clip(d + np.clip(step_d, -0.2, 0.2), 0.02, D_MAX)
-            step_s = self._step(self.work if same else self.estimate, work_hats if same else free_hats, f_total, k_aniso,
-                                d, log_s, False)
+            step_s = self._step(self.estimate, free_hats, f_total, k_aniso, d, log_s, False)
             log_s = log_s + np.clip(step_s, -1.5, 1.5)
             if max(np.abs(step_d).max(), 0.3 * np.abs(step_s).max()) < 1e-3:
                 break
@@ -185,7 +186,7 @@ def plan_sigmaa(
     estimate = free_index if uses_free else work_index
     n_shell = int(np.clip(len(estimate) // PER_SHELL, 1, MAX_SHELLS if uses_free else 20))
     ordered = np.sort(inv_d2[work_index])
-    # shells of equal numbers of reflections, but in 1/d² to the power that keeps the low-resolution ones narrow enough
+    # equal numbers of reflections a shell
     centres = np.array([shell.mean() for shell in np.array_split(ordered, n_shell)])
     return SigmaAEstimator(
         backend, f_obs, sigma, epsilon, centric, inv_d2, work_index, estimate, np.unique(centres), uses_free

@@ -11,7 +11,7 @@ _SWITCH = 18.0
 
 
 @nb.njit
-def log_i0_and_ratio(x: float) -> tuple:
+def log_i0_and_ratio(x: float) -> tuple[float, float]:
     """ln I₀(x) and I₁(x)/I₀(x) for x ≥ 0, to about 1e-14 relative."""
     if x < _SWITCH:
         q = 0.25 * x * x

@@ -14,6 +14,9 @@ from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from . import density_aniso, density_iso, direct, fourier
 from .rows import MAX_ROW
 
+_Prepared = tuple[Any, Any, Any, Any, Any, Any]
+"""What the kernels take of a plan and its atoms: cell, fractional positions, |a*|, amplitudes, exponents, radii."""
+
 SLAB = 8
 """Planes of the first axis that one thread owns while spreading."""
 
@@ -32,7 +35,7 @@ class DensityOps:
 
     threads: int
 
-    def _isotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], tuple[Any, ...]]:
+    def _isotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
         index = np.flatnonzero(~atoms.is_aniso)
         amplitude, alpha, radius = isotropic_gaussians(plan, atoms, index)
         fractional = atoms.xyz[index] @ plan.frac.T
@@ -44,7 +47,7 @@ class DensityOps:
             _padded(amplitude, density_iso.N_GAUSS, 0.0), _padded(alpha, density_iso.N_GAUSS, 0.0), radius,
         )
 
-    def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], tuple[Any, ...]]:
+    def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
         index = np.flatnonzero(atoms.is_aniso)
         amplitude, inverse, radius = anisotropic_gaussians(plan, atoms, index)
         fractional = atoms.xyz[index] @ plan.frac.T

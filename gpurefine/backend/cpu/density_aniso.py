@@ -13,11 +13,11 @@ import numpy as np
 
 from .density_iso import LOG2_E, plane_ranges
 from .exponential import exp2_negative
-from .rows import LANES, MAX_ROW, add_row, row_span, slab_lists, take_row, wrapped
+from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
 
 
 @nb.njit
-def _quadratic(s, q, w) -> tuple:
+def _quadratic(s: Array, q: Array, w: Array) -> tuple[float, float, float]:
     """½ rᵀ S r on r = q + t w as c0 + c1 t + c2 t²."""
     sqx = s[0, 0] * q[0] + s[0, 1] * q[1] + s[0, 2] * q[2]
     sqy = s[1, 0] * q[0] + s[1, 1] * q[1] + s[1, 2] * q[2]
@@ -32,7 +32,7 @@ def _quadratic(s, q, w) -> tuple:
 
 
 @nb.njit(fastmath=True)
-def _add_gaussian(c0, c1, c2, p0, p1, p2, row) -> None:
+def _add_gaussian(c0: float, c1: float, c2: float, p0: float, p1: float, p2: float, row: Array) -> None:
     """row[t] += (p0 + p1 t + p2 t²) exp(−(c0 + c1 t + c2 t²)), all already times −log₂e where needed."""
     for t in range(len(row)):
         k = np.float32(t)
@@ -40,7 +40,7 @@ def _add_gaussian(c0, c1, c2, p0, p1, p2, row) -> None:
 
 
 @nb.njit(fastmath=True)
-def _moments(c0, c1, c2, values) -> tuple:
+def _moments(c0: float, c1: float, c2: float, values: Array) -> tuple[np.float32, np.float32, np.float32]:
     """Σ D e, Σ t D e, Σ t² D e over a row."""
     m0 = np.float32(0.0)
     m1 = np.float32(0.0)
@@ -54,7 +54,10 @@ def _moments(c0, c1, c2, values) -> tuple:
     return m0, m1, m2
 
 
-def spread(grid, orth, fractional, reciprocal, amplitude, inverse, radius, slab_size) -> None:
+def spread(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
+    slab_size: int
+) -> None:
     """Add the density of every anisotropic atom to grid (nu, nv, nw) float32."""
     zero3 = np.zeros((len(radius), 3))
     zero6 = np.zeros((len(radius), 6))
@@ -63,7 +66,10 @@ def spread(grid, orth, fractional, reciprocal, amplitude, inverse, radius, slab_
 
 
 @nb.njit(parallel=True, cache=True)
-def spread_tangent(grid, orth, fractional, reciprocal, amplitude, inverse, radius, slab_size, v_xyz, v_u, v_q) -> None:
+def spread_tangent(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
+    slab_size: int, v_xyz: Array, v_u: Array, v_q: Array
+) -> None:
     """Add the density change for shifts v_xyz (m, 3), v_u (m, 6), v_q (m,; relative occupancy).
 
     That is ρ_g [v_q + rᵀ S v + ½ rᵀ S V S r − ½ tr(S V)]; v_q = 1 with no shifts is the density itself.
@@ -104,8 +110,8 @@ def spread_tangent(grid, orth, fractional, reciprocal, amplitude, inverse, radiu
                         quad[g, i, j] = total
                 constant[g] = v_q[a] - 0.5 * trace
             fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
-            j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
+            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
                 if u // slab_size != slab:
@@ -140,7 +146,10 @@ def spread_tangent(grid, orth, fractional, reciprocal, amplitude, inverse, radiu
 
 
 @nb.njit(parallel=True, cache=True)
-def gather(grid, orth, fractional, reciprocal, amplitude, inverse, radius, out_xyz, out_u, out_q) -> None:
+def gather(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
+    out_xyz: Array, out_u: Array, out_q: Array
+) -> None:
     """Σ_r D(r) ∂ρ_atom(r)/∂(x, U, relative q); U₁₂, U₁₃, U₂₃ move both symmetric elements."""
     nu, nv, nw = grid.shape
     n_gauss = amplitude.shape[1]
@@ -155,10 +164,10 @@ def gather(grid, orth, fractional, reciprocal, amplitude, inverse, radius, out_x
         m2 = np.zeros((n_gauss, 3, 3))
         r2 = radius[a] * radius[a]
         fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
-        i1 = int(math.ceil(fu - radius[a] * reciprocal[0] * nu))
-        i2 = int(math.floor(fu + radius[a] * reciprocal[0] * nu))
-        j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
-        j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+        i1 = math.ceil(fu - radius[a] * reciprocal[0] * nu)
+        i2 = math.floor(fu + radius[a] * reciprocal[0] * nu)
+        j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
+        j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
         for i in range(i1, i2 + 1):
             du = (i - fu) / nu
             for j in range(j1, j2 + 1):

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from .exponential import exp2_negative
-from .rows import LANES, MAX_ROW, add_row, row_span, slab_lists, take_row, wrapped
+from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
 
 LOG2_E = np.float32(1.4426950408889634)
 N_GAUSS = 5
@@ -22,7 +22,7 @@ MINUS_LOG = np.float32(1.5 * 1.4426950408889634)
 
 
 @nb.njit(fastmath=True)
-def _density_row(c0, c1, c2, amp, rate, row) -> None:
+def _density_row(c0: float, c1: float, c2: float, amp: Array, rate: Array, row: Array) -> None:
     """row[t] = Σ_g amp_g 2^(rate_g r²) with r² = c0 + c1 t + c2 t²; five Gaussians."""
     a0, a1, a2, a3, a4 = amp[0], amp[1], amp[2], amp[3], amp[4]
     b0, b1, b2, b3, b4 = rate[0], rate[1], rate[2], rate[3], rate[4]
@@ -34,7 +34,7 @@ def _density_row(c0, c1, c2, amp, rate, row) -> None:
 
 
 @nb.njit(fastmath=True)
-def _derivative_rows(c0, c1, c2, amp, rate, radial, thermal) -> None:
+def _derivative_rows(c0: float, c1: float, c2: float, amp: Array, rate: Array, radial: Array, thermal: Array) -> None:
     """radial = Σ 2 α A e, thermal = Σ A (α r² − 3/2) (α/4π²) e, with e = exp(−α r²); five Gaussians."""
     a0, a1, a2, a3, a4 = amp[0], amp[1], amp[2], amp[3], amp[4]
     b0, b1, b2, b3, b4 = rate[0], rate[1], rate[2], rate[3], rate[4]
@@ -54,19 +54,22 @@ def _derivative_rows(c0, c1, c2, amp, rate, radial, thermal) -> None:
 
 
 @nb.njit
-def plane_ranges(fractional, radius, reciprocal, n) -> tuple:
+def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
     """First and last (not wrapped) plane of one axis that each atom's sphere touches."""
     first = np.empty(len(radius), np.int64)
     last = np.empty(len(radius), np.int64)
     for a in range(len(radius)):
         extent = radius[a] * reciprocal * n
-        first[a] = int(math.ceil(fractional[a] * n - extent))
-        last[a] = int(math.floor(fractional[a] * n + extent))
+        first[a] = math.ceil(fractional[a] * n - extent)
+        last[a] = math.floor(fractional[a] * n + extent)
     return first, last
 
 
 @nb.njit(parallel=True, cache=True)
-def spread(grid, orth, fractional, reciprocal, amplitude, alpha, radius, slab_size) -> None:
+def spread(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
+    slab_size: int
+) -> None:
     """Add Σ_g A_g exp(−α_g r²) of every atom to grid (nu, nv, nw) float32; slabs are independent."""
     nu, nv, nw = grid.shape
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
@@ -85,8 +88,8 @@ def spread(grid, orth, fractional, reciprocal, amplitude, alpha, radius, slab_si
                 amp[g] = amplitude[a, g]
                 rate[g] = -alpha[a, g] * LOG2_E
             fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
-            j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
+            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
                 if u // slab_size != slab:
@@ -112,7 +115,10 @@ def spread(grid, orth, fractional, reciprocal, amplitude, alpha, radius, slab_si
 
 
 @nb.njit(parallel=True, cache=True)
-def spread_tangent(grid, orth, fractional, reciprocal, amplitude, alpha, radius, slab_size, v_xyz, v_b, v_q) -> None:
+def spread_tangent(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
+    slab_size: int, v_xyz: Array, v_b: Array, v_q: Array
+) -> None:
     """Add the density change for shifts v_xyz (m, 3), v_b (m,), v_q (m,; relative occupancy) to grid."""
     nu, nv, nw = grid.shape
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
@@ -136,8 +142,8 @@ def spread_tangent(grid, orth, fractional, reciprocal, amplitude, alpha, radius,
             vw = np.float32(vx * wx + vy * wy + vz * wz)
             vb, vq = np.float32(v_b[a]), np.float32(v_q[a])
             fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
-            j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
+            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
                 if u // slab_size != slab:
@@ -168,7 +174,7 @@ def spread_tangent(grid, orth, fractional, reciprocal, amplitude, alpha, radius,
 
 
 @nb.njit(fastmath=True)
-def _row_sums(values, radial, thermal) -> tuple:
+def _row_sums(values: Array, radial: Array, thermal: Array) -> tuple[np.float32, np.float32, np.float32]:
     """Σ D radial, Σ t D radial, Σ D thermal over a row."""
     s0 = np.float32(0.0)
     s1 = np.float32(0.0)
@@ -182,7 +188,7 @@ def _row_sums(values, radial, thermal) -> tuple:
 
 
 @nb.njit(fastmath=True)
-def _row_product(values, plain) -> float:
+def _row_product(values: Array, plain: Array) -> np.float32:
     s = np.float32(0.0)
     for t in range(len(values)):
         s += values[t] * plain[t]
@@ -190,7 +196,10 @@ def _row_product(values, plain) -> float:
 
 
 @nb.njit(parallel=True, cache=True)
-def gather(grid, orth, fractional, reciprocal, amplitude, alpha, radius, want_q, out_xyz, out_b, out_q) -> None:
+def gather(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
+    want_q: bool, out_xyz: Array, out_b: Array, out_q: Array
+) -> None:
     """Σ_r D(r) ∂ρ_atom(r)/∂(x, B, relative q) of every atom from the derivative map ``grid`` float32."""
     nu, nv, nw = grid.shape
     wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
@@ -206,10 +215,10 @@ def gather(grid, orth, fractional, reciprocal, amplitude, alpha, radius, want_q,
             rate[g] = -alpha[a, g] * LOG2_E
         r2 = radius[a] * radius[a]
         fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
-        i1 = int(math.ceil(fu - radius[a] * reciprocal[0] * nu))
-        i2 = int(math.floor(fu + radius[a] * reciprocal[0] * nu))
-        j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
-        j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+        i1 = math.ceil(fu - radius[a] * reciprocal[0] * nu)
+        i2 = math.floor(fu + radius[a] * reciprocal[0] * nu)
+        j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
+        j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
         gx, gy, gz, gb, gq = 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(i1, i2 + 1):
             du = (i - fu) / nu

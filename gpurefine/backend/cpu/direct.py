@@ -7,10 +7,14 @@ import math
 import numba as nb
 import numpy as np
 
+from .rows import Array
+
 
 @nb.njit(parallel=True, cache=True)
-def structure_factors(hkl, frac, rotations, translations, fractional, factor_a, factor_b, b_iso, u, is_aniso,
-                      weight, kind, out) -> None:
+def structure_factors(
+    hkl: Array, frac: Array, rotations: Array, translations: Array, fractional: Array, factor_a: Array, factor_b: Array,
+    b_iso: Array, u: Array, is_aniso: Array, weight: Array, kind: Array, out: Array
+) -> None:
     """F(h) = Σ_ops Σ_atoms q f(s) exp(−T) exp(2πi h(Rx + t)), float64, cost n_refl × n_op × n_atom."""
     two_pi = 2.0 * math.pi
     for n in nb.prange(len(hkl)):

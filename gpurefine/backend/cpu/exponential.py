@@ -23,7 +23,7 @@ _P1 = np.float32(0.6931432016425457)
 _P0 = np.float32(0.9999999452374331)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _clamped(_context: Any, _x: Any) -> Any:
     """max(x, −120) as one select; Python's max also tests for NaN and would not vectorise."""
 
@@ -34,7 +34,7 @@ def _clamped(_context: Any, _x: Any) -> Any:
     return types.float32(types.float32), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _truncated(_context: Any, _x: Any) -> Any:
     """x rounded towards zero, as float32 through a 32-bit integer (Python's int would be 64 bits wide)."""
 
@@ -44,7 +44,7 @@ def _truncated(_context: Any, _x: Any) -> Any:
     return types.float32(types.float32), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _power_of_two(_context: Any, _x: Any) -> Any:
     """2^x for whole x, by writing the exponent bits."""
 

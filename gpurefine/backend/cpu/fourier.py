@@ -7,9 +7,11 @@ import math
 import numba as nb
 import numpy as np
 
+from .rows import Array
+
 
 @nb.njit
-def phase_table() -> tuple:
+def phase_table() -> tuple[Array, Array]:
     """cos and sin of 2π k/24: every crystallographic translation is a whole number of 24ths."""
     cosine = np.empty(24, np.float64)
     sine = np.empty(24, np.float64)
@@ -20,7 +22,9 @@ def phase_table() -> tuple:
 
 
 @nb.njit(parallel=True, cache=True)
-def extract(half, nw, hkl, rotations, translations24, factor, out) -> None:
+def extract(
+    half: Array, nw: int, hkl: Array, rotations: Array, translations24: Array, factor: Array, out: Array
+) -> None:
     """out[h] = factor Σ_ops conj(half)[hR] exp(2πi h·t) from the half-complex transform ``half`` (nu, nv, nw/2+1).
 
     The transform has exp(−2πi), structure factors have exp(+2πi): hence the conjugate.
@@ -49,7 +53,9 @@ def extract(half, nw, hkl, rotations, translations24, factor, out) -> None:
 
 
 @nb.njit(parallel=True, cache=True)
-def insert(half, nw, hkl, rotations, translations24, factor, gradient) -> None:
+def insert(
+    half: Array, nw: int, hkl: Array, rotations: Array, translations24: Array, factor: Array, gradient: Array
+) -> None:
     """Adjoint of :func:`extract` followed by the transform: fill ``half`` (zeroed) so that its inverse real
     transform *without* normalisation is dL/dρ on the grid, given dL/dF = ∂L/∂Re F + i ∂L/∂Im F.
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ..information import TABLE_END, information_tables
 from ..plans import LikelihoodResult, SigmaaResult
 from .bessel import log_cosh, log_i0_and_ratio
+from .rows import Array
 
 
 @nb.njit
-def _table(values, x) -> float:
+def _table(values: Array, x: float) -> float:
     """Linear interpolation in an information table; constant beyond its end."""
     t = x * ((len(values) - 1) / TABLE_END)
     i = int(t)
@@ -24,8 +25,10 @@ def _table(values, x) -> float:
 
 
 @nb.njit(parallel=True, cache=True)
-def _rice(f_obs, sigma, f_calc, d, s, epsilon, centric, table_a, table_c, derivatives, minus_ll, gradient, info,
-          fom) -> None:
+def _rice(
+    f_obs: Array, sigma: Array, f_calc: Array, d: Array, s: Array, epsilon: Array, centric: Array, table_a: Array,
+    table_c: Array, derivatives: bool, minus_ll: Array, gradient: Array, info: Array, fom: Array
+) -> None:
     for n in nb.prange(len(f_obs)):
         fo = f_obs[n]
         fc = abs(f_calc[n])
@@ -53,7 +56,10 @@ def _rice(f_obs, sigma, f_calc, d, s, epsilon, centric, table_a, table_c, deriva
 
 
 @nb.njit(parallel=True, cache=True)
-def _rice_sigmaa(f_obs, sigma, fc_abs, d, s, epsilon, centric, minus_ll, d_d, d_log_s, info_d, info_s) -> None:
+def _rice_sigmaa(
+    f_obs: Array, sigma: Array, fc_abs: Array, d: Array, s: Array, epsilon: Array, centric: Array, minus_ll: Array,
+    d_d: Array, d_log_s: Array, info_d: Array, info_s: Array
+) -> None:
     for n in nb.prange(len(f_obs)):
         fo, fc = f_obs[n], fc_abs[n]
         model = epsilon[n] * s[n]

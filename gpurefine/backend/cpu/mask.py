@@ -10,11 +10,11 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from .density_iso import plane_ranges
-from .rows import row_span, slab_lists, wrapped
+from .rows import Array, row_span, slab_lists, wrapped
 
 
 @nb.njit(parallel=True, cache=True)
-def _mark(grid, orth, fractional, reciprocal, radius, slab_size) -> None:
+def _mark(grid: Array, orth: Array, fractional: Array, reciprocal: Array, radius: Array, slab_size: int) -> None:
     """Set grid to 0 inside the spheres of all given atoms (symmetry copies listed explicitly)."""
     nu, nv, nw = grid.shape
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
@@ -27,8 +27,8 @@ def _mark(grid, orth, fractional, reciprocal, radius, slab_size) -> None:
             a = atom[entry]
             r2 = radius[a] * radius[a]
             fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = int(math.ceil(fv - radius[a] * reciprocal[1] * nv))
-            j2 = int(math.floor(fv + radius[a] * reciprocal[1] * nv))
+            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
+            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
                 if u // slab_size != slab:
@@ -47,7 +47,7 @@ def _mark(grid, orth, fractional, reciprocal, radius, slab_size) -> None:
 
 
 @nb.njit(parallel=True, cache=True)
-def _shrink(marked, stencil, out) -> None:
+def _shrink(marked: Array, stencil: Array, out: Array) -> None:
     """out = 1 where a solvent point of ``marked`` lies within the stencil of grid offsets."""
     nu, nv, nw = marked.shape
     for u in nb.prange(nu):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+"""An argument of a compiled loop; the caller's docstring says shape and type."""
 
 LANES = 8
 """Row buffers are padded to a multiple of this so that the inner loops have no scalar remainder."""
@@ -15,14 +20,16 @@ MAX_ROW = 512
 
 
 @nb.njit(inline="always")
-def row_span(px: float, py: float, pz: float, wx: float, wy: float, wz: float, ww: float, radius2: float) -> tuple:
+def row_span(
+    px: float, py: float, pz: float, wx: float, wy: float, wz: float, ww: float, radius2: float
+) -> tuple[int, int]:
     """First and last k of the points p + k w inside the sphere |r|² ≤ radius2 (last < first: none)."""
     pw = px * wx + py * wy + pz * wz
     discriminant = pw * pw - ww * (px * px + py * py + pz * pz - radius2)
     if discriminant < 0.0:
         return 0, -1
     root = math.sqrt(discriminant)
-    return int(math.ceil((-pw - root) / ww)), int(math.floor((-pw + root) / ww))
+    return math.ceil((-pw - root) / ww), math.floor((-pw + root) / ww)
 
 
 @nb.njit(inline="always")
@@ -36,7 +43,7 @@ def wrapped(k: int, n: int) -> int:
 
 
 @nb.njit
-def add_row(grid, u, v, k1, n, row) -> None:
+def add_row(grid: Array, u: int, v: int, k1: int, n: int, row: Array) -> None:
     """Add row[0:n] to grid[u, v, k1:k1+n], wrapping around the cell."""
     nw = grid.shape[2]
     start = wrapped(k1, nw)
@@ -52,7 +59,7 @@ def add_row(grid, u, v, k1, n, row) -> None:
 
 
 @nb.njit
-def take_row(grid, u, v, k1, n, padded, row) -> None:
+def take_row(grid: Array, u: int, v: int, k1: int, n: int, padded: int, row: Array) -> None:
     """Copy grid[u, v, k1:k1+n] into row, wrapping around the cell, and zero row[n:padded]."""
     nw = grid.shape[2]
     start = wrapped(k1, nw)
@@ -70,11 +77,11 @@ def take_row(grid, u, v, k1, n, padded, row) -> None:
 
 
 @nb.njit
-def slab_lists(first, last, nu, size, n_slab) -> tuple:
+def slab_lists(first: Array, last: Array, nu: int, size: int, n_slab: int) -> tuple[Array, Array]:
     """Which atoms touch which slab of ``size`` planes of the first axis.
 
-    ``first``/``last`` (n,) int64 are the atoms' plane ranges, not wrapped.  Returns (start (n_slab + 1,), atom (total,)):
-    atoms of slab s are atom[start[s]:start[s+1]], in ascending order, so that every grid point receives its
+    ``first``/``last`` (n,) int64 are the atoms' plane ranges, not wrapped.  Returns (start (n_slab + 1,), atom
+    (total,)): atoms of slab s are atom[start[s]:start[s+1]], in ascending order, so that every grid point receives its
     contributions in the same order whatever the number of threads.
     """
     count = np.zeros(n_slab + 1, np.int64)

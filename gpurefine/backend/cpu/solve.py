@@ -6,9 +6,13 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from .rows import Array
+
 
 @nb.njit(parallel=True, cache=True)
-def _product3(row_start, column, slot, transposed, diagonal, off, x, out) -> None:
+def _product3(
+    row_start: Array, column: Array, slot: Array, transposed: Array, diagonal: Array, off: Array, x: Array, out: Array
+) -> None:
     for i in nb.prange(len(x)):
         d = diagonal[i]
         a = d[0, 0] * x[i, 0] + d[0, 1] * x[i, 1] + d[0, 2] * x[i, 2]
@@ -32,7 +36,7 @@ def _product3(row_start, column, slot, transposed, diagonal, off, x, out) -> Non
 
 
 @nb.njit(parallel=True, cache=True)
-def _product1(row_start, column, slot, diagonal, off, x, out) -> None:
+def _product1(row_start: Array, column: Array, slot: Array, diagonal: Array, off: Array, x: Array, out: Array) -> None:
     for i in nb.prange(len(x)):
         total = diagonal[i, 0, 0] * x[i, 0]
         for entry in range(row_start[i], row_start[i + 1]):

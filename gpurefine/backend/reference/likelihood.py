@@ -13,7 +13,7 @@ F64 = NDArray[np.float64]
 
 
 def _log_cosh(x: F64) -> F64:
-    return np.logaddexp(x, -x) - np.log(2.0)
+    return np.asarray(np.logaddexp(x, -x) - np.log(2.0))
 
 
 class TargetOps:

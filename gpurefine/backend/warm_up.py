@@ -1,0 +1,98 @@
+"""One call of every operation on a problem of a few atoms: a compiled backend then has its machine code on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .ops import Backend
+from .ops_restraints import ContactRules, GeometryTerms, Repulsions, SymmetryArrays
+from .plans import DensityPlan, FourierPlan, Scatterers
+
+SIDE = 12.0
+"""Å, edge of the cubic cell."""
+
+
+def warm_up(backend: Backend) -> None:
+    """Call every operation once, with arrays of the types and layouts that a refinement gives it."""
+    _density(backend)
+    _likelihood(backend)
+    _restraints(backend)
+    backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1.0)
+    index = np.array([1, 0], np.int32)
+    for size in (1, 3):
+        diagonal, off = np.tile(np.eye(size), (2, 1, 1)), np.zeros((1, size, size))
+        backend.block_product(
+            np.array([0, 1, 2], np.int32), index, np.zeros(2, np.int32), np.array([False, True]), diagonal, off,
+            np.ones((2, size)), np.zeros((2, size)),
+        )
+
+
+def _density(backend: Backend) -> None:
+    plan = DensityPlan((12, 12, 12), SIDE * np.eye(3), np.full((1, 5), 1.2), np.full((1, 5), 20.0), 10.0, 1e-4)
+    atoms = Scatterers(
+        xyz=np.array([[1.0, 2.0, 3.0], [5.0, 6.0, 7.0]]),
+        b_iso=np.array([20.0, 20.0]),
+        u_aniso=np.array([[0.0] * 6, [0.3, 0.2, 0.25, 0.02, 0.01, 0.03]]),
+        is_aniso=np.array([False, True]),
+        weight=np.ones(2),
+        kind=np.zeros(2, np.int32),
+    )
+    fourier = FourierPlan(
+        (12, 12, 12), np.array([[1, 0, 0], [0, 1, 1]], np.int32), np.eye(3, dtype=np.int32)[None],
+        np.zeros((1, 3), np.int32), np.ones(2),
+    )
+    f = backend.map_to_hkl(fourier, backend.spread(plan, atoms))
+    backend.spread_tangent(plan, atoms, np.ones((2, 3)), np.ones(2), np.ones((2, 6)), np.ones(2))
+    backend.gather(plan, atoms, backend.hkl_to_map(fourier, f))
+    backend.direct_summation(plan, fourier, atoms, 1)
+
+
+def _likelihood(backend: Backend) -> None:
+    one, centric = np.ones(2), np.array([False, True])
+    backend.rice(one, one, one.astype(np.complex128), one, one, one, centric, True)
+    backend.rice_sigmaa(one, one, one, one, one, one, centric)
+
+
+def _restraints(backend: Backend) -> None:
+    box = SIDE * np.eye(3)
+    symmetry = SymmetryArrays(
+        orth=box, frac=np.eye(3) / SIDE, frac_rotation=np.eye(3, dtype=np.int32)[None],
+        frac_translation=np.zeros((1, 3)), rotation=np.eye(3)[None], translation=np.zeros((1, 3)),
+    )
+    xyz = np.array([[1.0, 1.0, 1.0], [2.5, 1.0, 1.0], [3.0, 2.4, 1.0], [4.4, 2.6, 1.3]])
+    four = np.array([[0, 1, 2, 3]], np.int32)
+    one = np.ones(1)
+    terms = GeometryTerms(
+        n_atoms=4,
+        bond_atoms=four[:, :2].copy(), bond_ideal=one, bond_sigma=one, bond_op=np.zeros(1, np.int32),
+        bond_shift=np.zeros((1, 3), np.int32),
+        angle_atoms=np.array([[0, 1, 2], [1, 2, 3]], np.int32), angle_ideal=np.array([2.0, np.pi]),
+        angle_sigma=np.ones(2),
+        torsion_atoms=four, torsion_ideal=one, torsion_sigma=one, torsion_period=np.ones(1, np.int32),
+        chiral_atoms=four, chiral_ideal=one, chiral_sigma=one, chiral_both=np.zeros(1, bool),
+        plane_start=np.array([0, 4], np.int32), plane_atoms=four[0].copy(), plane_sigma=one,
+        symmetry=symmetry,
+    )
+    owner = np.arange(4, dtype=np.int32)
+    pairs = np.array([[i, j] for i in range(4) for j in range(i + 1, 4)], np.int32)
+    plan = backend.plan_geometry(terms, owner, pairs)
+    gradient, diagonal, off = np.zeros((4, 3)), np.zeros((4, 3, 3)), np.zeros((6, 3, 3))
+    backend.geometry(plan, xyz, gradient, diagonal, off)
+    backend.geometry_residuals(plan, xyz)
+    rules = ContactRules(
+        radius=np.full(4, 1.7), heavy=np.ones(4, bool), altloc=np.zeros(4, np.int8), occ=np.ones(4),
+        excluded_start=np.zeros(5, np.int32), excluded_atom=np.zeros(0, np.int32),
+        excluded_kind=np.zeros(0, np.int8), margin=0.5, heavy_cutoff=4.0, self_distance=0.4,
+    )
+    contacts = backend.find_contacts(xyz, symmetry, rules)
+    n = len(contacts)
+    repulsions = Repulsions(
+        contacts.first, contacts.second, contacts.op, contacts.shift, np.full(n, 5.0), np.ones(n), symmetry
+    )
+    backend.repulsion(repulsions, xyz, np.zeros(n))
+    none = np.zeros(0, np.int32)
+    backend.repulsion_derivatives(repulsions, xyz, none, owner, gradient, none, diagonal, off)
+    backend.adp_divergence(
+        four[0, :1].copy(), four[0, 1:2].copy(), one, np.full(4, 20.0), np.zeros(4), np.zeros((4, 1, 1)),
+        np.zeros((1, 1, 1)),
+    )
