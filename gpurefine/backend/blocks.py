@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ..errors import NumericalError
 
@@ -36,20 +37,21 @@ class BlockPattern:
         low = np.minimum(first, second).astype(np.int64)
         high = np.maximum(first, second).astype(np.int64)
         keep = low < high
-        key = np.unique(low[keep] * n + high[keep])
-        pairs = np.stack([key // n, key % n], axis=1).astype(np.int32)
-        m = len(pairs)
-        row = np.concatenate([pairs[:, 0], pairs[:, 1]])
-        column = np.concatenate([pairs[:, 1], pairs[:, 0]])
-        slot = np.concatenate([np.arange(m), np.arange(m)])
-        transposed = np.concatenate([np.zeros(m, bool), np.ones(m, bool)])
-        order = np.lexsort((column, row))
-        row_start = np.zeros(n + 1, np.int64)
-        np.cumsum(np.bincount(row, minlength=n), out=row_start[1:])
-        return BlockPattern(
-            n, pairs, row_start.astype(np.int32), column[order].astype(np.int32),
-            slot[order].astype(np.int32), transposed[order],
-        )
+        key = np.sort(low[keep] * n + high[keep])
+        if len(key):
+            key = key[np.concatenate([[True], key[1:] != key[:-1]])]
+        i, j = (part.astype(np.int32) for part in np.divmod(key, n))
+        m = len(i)
+        above, below = np.bincount(i, minlength=n), np.bincount(j, minlength=n)
+        row_start, up, down = (np.concatenate([[0], np.cumsum(count)]) for count in (above + below, above, below))
+        # in row i the entries of smaller atoms (mirrored pairs) come first; sorting by (j, i) is a transposition
+        by_second = csr_array((np.arange(m), j, up), shape=(n, n)).tocsc().data
+        direct = row_start[i] + below[i] + np.arange(m) - up[i]
+        mirrored = row_start[j[by_second]] + np.arange(m) - down[j[by_second]]
+        column, slot, transposed = np.empty(2 * m, np.int32), np.empty(2 * m, np.int32), np.zeros(2 * m, bool)
+        column[direct], slot[direct] = j, np.arange(m)
+        column[mirrored], slot[mirrored], transposed[mirrored] = i[by_second], by_second, True
+        return BlockPattern(n, np.stack([i, j], axis=1), row_start.astype(np.int32), column, slot, transposed)
 
     def find(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int32]:
         """Slot of each pair (k,) given with first < second.

@@ -39,7 +39,7 @@ def anisotropic_gaussians(
         full[:, i, j] = full[:, j, i] = u[:, k]
     extra = (plan.gauss_b[kind] + plan.blur) / EIGHT_PI2
     covariance = full[:, None] + extra[:, :, None, None] * np.eye(3)
-    inverse = np.linalg.inv(covariance)
+    inverse = np.asarray(np.linalg.inv(covariance), np.float64)
     determinant = np.linalg.det(covariance)
     amplitude = atoms.weight[index][:, None] * plan.gauss_a[kind] / np.sqrt((2 * np.pi) ** 3 * determinant)
     peak = np.abs(plan.gauss_a[kind]) / np.sqrt((2 * np.pi) ** 3 * determinant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +11,32 @@ from ..backend.ops import Backend
 from ..backend.plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from ..model.crystal import Crystal
 from ..model.grid import choose_grid
+from .form_factors import shortened
 
 SAMPLING = 1.5
-"""Grid points per d_min/2: finer grids need less blur but hold more points; perf/sweep_sampling.py finds the optimum."""
+"""Grid points per d_min/2: finer grids need less blur but hold more points; perf/sweep_sampling.py finds the
+optimum."""
 
 MIN_B_PER_D2 = 8.0
 """Smallest B + blur in units of d_min²: what keeps the copies of the spectrum that the grid folds back below
 the tolerance at this sampling."""
 
-CUTOFF = 6e-6
-"""Level at which densities are cut, as a fraction of the model's root-mean-square peak density."""
+CUTOFF = 7e-6
+"""Level at which densities are cut, as a fraction of the model's root-mean-square peak density; from 1.6 Å on it falls with
+d_min, since sharp models have a larger share of their signal at high resolution (perf/sweep_sampling.py)."""
+
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtomicTransform:
     """Structure factors of a model by FFT, and everything that is transposed or differentiated from that.
 
-    ``density_plan`` and ``fourier_plan`` say how; ``backend`` performs it.
+    ``density_plan`` and ``fourier_plan`` say how; ``exact_plan`` has the full form factors; ``backend`` performs it.
     """
 
     backend: Backend
     density_plan: DensityPlan
+    exact_plan: DensityPlan
     fourier_plan: FourierPlan
     n_centring: int
 
@@ -62,7 +67,7 @@ class AtomicTransform:
 
     def direct_summation(self, atoms: Scatterers) -> NDArray[np.complex128]:
         """The same F (n_refl,) by exact summation, float64; slow."""
-        return self.backend.direct_summation(self.density_plan, self.fourier_plan, atoms, self.n_centring)
+        return self.backend.direct_summation(self.exact_plan, self.fourier_plan, atoms, self.n_centring)
 
 
 def fourier_plan(crystal: Crystal, shape: tuple[int, int, int], hkl: NDArray[np.int32], blur: float) -> FourierPlan:
@@ -92,13 +97,15 @@ def plan_transform(
 ) -> AtomicTransform:
     """Choose grid, blur and cut-off for reflections ``hkl`` (n, 3) and atoms of B ``b_iso`` (n_atom,) Å².
 
-    ``kind`` (n_atom,) are the atoms' rows of the form factors ``gauss_a``/``gauss_b`` (n_scatterer, n_gauss).  Of anisotropic
-    atoms ``b_iso`` is 8π² times the smallest eigenvalue of U.
+    ``kind`` (n_atom,) are the atoms' rows of the form factors ``gauss_a``/``gauss_b`` (n_scatterer, n_gauss).  Of
+    anisotropic atoms ``b_iso`` is 8π² times the smallest eigenvalue of U.
     """
     d_min = float(1.0 / np.sqrt(crystal.inv_d2(hkl).max()))
     blur = max(0.0, min_b_per_d2 * d_min**2 - float(b_iso.min()))
+    short_a, short_b = shortened(gauss_a, gauss_b, 1.0 / d_min)
     peaks = (gauss_a[kind] * (4.0 * np.pi / (gauss_b[kind] + (b_iso + blur)[:, None])) ** 1.5).sum(axis=1)
-    cutoff *= float(np.sqrt(np.mean(peaks**2)))
+    cutoff *= min(1.0, d_min / 1.6) * float(np.sqrt(np.mean(peaks**2)))
     grid = choose_grid(crystal, d_min / (2.0 * sampling))
-    plan = DensityPlan(grid.shape, crystal.orth, gauss_a, gauss_b, blur, cutoff)
-    return AtomicTransform(backend, plan, fourier_plan(crystal, grid.shape, hkl, blur), crystal.n_centring)
+    exact = DensityPlan(grid.shape, crystal.orth, gauss_a, gauss_b, blur, cutoff)
+    plan = replace(exact, gauss_a=short_a, gauss_b=short_b)
+    return AtomicTransform(backend, plan, exact, fourier_plan(crystal, grid.shape, hkl, blur), crystal.n_centring)

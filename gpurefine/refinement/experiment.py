@@ -22,6 +22,9 @@ from .timing import Timer
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
 
+MASK_SHIFT = 0.04
+"""Å r.m.s.: smaller moves than this change a mask on a 0.6 Å grid by less than its own graininess."""
+
 
 @dataclass(slots=True, eq=False)
 class Fit:
@@ -111,13 +114,17 @@ class Experiment:
         with self.timer("structure factors"):
             return self.transform(atoms).structure_factors(atoms)
 
-    def update(self, atoms: Scatterers, f_protein: C128, new_mask: bool) -> Fit:
-        """Refit solvent, scale, D and Σ_mod to the atoms whose structure factors are ``f_protein`` (n,)."""
+    def update(self, atoms: Scatterers, f_protein: C128) -> Fit:
+        """Refit solvent, scale, D and Σ_mod to the atoms whose structure factors are ``f_protein`` (n,).
+
+        The mask is made anew once the atoms have moved by more than :data:`MASK_SHIFT` since the last one.
+        """
         old = self.fit
         f_mask, fraction = (None, None) if old is None else (old.f_mask, old.solvent_fraction)
-        if self.mask is not None and (new_mask or f_mask is None):
+        if self.mask is not None and (f_mask is None or self._moved(atoms.xyz)):
             with self.timer("solvent mask"):
                 f_mask, fraction = self.mask.structure_factors(atoms.xyz)
+                self._mask_xyz = atoms.xyz[self.mask.atom]
         with self.timer("scale"):
             scale = self.scaling.fit(
                 self.f_obs, f_protein, f_mask, self.reflections.work, None if old is None else old.scale
@@ -167,6 +174,11 @@ class Experiment:
         with self.timer("curvature"):
             information = self._shells.atoms(transform.density_plan, atoms, result.information * factor**2)
         return slope, information
+
+    def _moved(self, xyz: F64) -> bool:
+        assert self.mask is not None
+        shift = xyz[self.mask.atom] - self._mask_xyz
+        return float(np.sqrt(np.mean(np.sum(shift**2, axis=1)))) > MASK_SHIFT
 
     def _fitted(self) -> Fit:
         if self.fit is None:

@@ -79,7 +79,7 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
 
 def _update(objective: Objective, state: State) -> None:
     atoms = objective.scatterers(state.xyz, state.b_iso)
-    fit = objective.experiment.update(atoms, state.f_protein, True)
+    fit = objective.experiment.update(atoms, state.f_protein)
     if not np.all(np.isfinite(fit.scaled.factor)):
         raise NumericalError("The model and the data cannot be scaled to each other; do they belong together?")
     objective.list_contacts(state.xyz)

@@ -12,6 +12,7 @@ from ...errors import NumericalError
 from ..gaussians import anisotropic_gaussians, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from . import density_aniso, density_iso, direct, fourier
+from .gaussian_rows import SIZES
 from .rows import MAX_ROW
 
 _Prepared = tuple[Any, Any, Any, Any, Any, Any]
@@ -21,11 +22,12 @@ SLAB = 8
 """Planes of the first axis that one thread owns while spreading."""
 
 
-def _padded(values: NDArray[np.float64], width: int, fill: float) -> NDArray[np.float32]:
-    """(m, g) as (m, width) float32, filled up with Gaussians of no weight."""
-    if values.shape[1] > width:
-        raise NumericalError(f"A form factor has {values.shape[1]} Gaussians; the CPU kernels take {width}.")
-    out = np.full((len(values), width), fill, np.float32)
+def _padded(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(m, g) as float32 (m, the next size the kernels are written for), filled up with Gaussians of no weight."""
+    width = next((size for size in SIZES if size >= values.shape[1]), 0)
+    if not width:
+        raise NumericalError(f"A form factor has {values.shape[1]} Gaussians; the CPU kernels take {max(SIZES)}.")
+    out = np.zeros((len(values), width), np.float32)
     out[:, : values.shape[1]] = values
     return out
 
@@ -44,7 +46,7 @@ class DensityOps:
         self._check_rows(plan, radius)
         return index, (
             plan.orth, fractional, reciprocal,
-            _padded(amplitude, density_iso.N_GAUSS, 0.0), _padded(alpha, density_iso.N_GAUSS, 0.0), radius,
+            _padded(amplitude), _padded(alpha), radius,
         )
 
     def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:

@@ -11,8 +11,9 @@ import math
 import numba as nb
 import numpy as np
 
-from .density_iso import LOG2_E, plane_ranges
+from .density_iso import plane_ranges
 from .exponential import exp2_negative
+from .gaussian_rows import LOG2_E
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
 
 

@@ -7,51 +7,8 @@ import math
 import numba as nb
 import numpy as np
 
-from .exponential import exp2_negative
+from .gaussian_rows import LOG2_E, density_row, derivative_rows
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
-
-LOG2_E = np.float32(1.4426950408889634)
-N_GAUSS = 5
-"""Form factors are padded to this many Gaussians (four and a constant for IT92) so that the loops unroll."""
-
-# rate = −α log₂e and x = rate·A·e, hence 2αAe = −2 x/log₂e, and with ρ_B = A (αr² − 3/2) (α/4π²) e:
-# ρ_B = (rate·x r² + (3/2) log₂e x) / (4π² log₂e²)
-RADIAL = np.float32(-2.0 / 1.4426950408889634)
-THERMAL = np.float32(1.0 / (4.0 * math.pi**2 * 1.4426950408889634**2))
-MINUS_LOG = np.float32(1.5 * 1.4426950408889634)
-
-
-@nb.njit(fastmath=True)
-def _density_row(c0: float, c1: float, c2: float, amp: Array, rate: Array, row: Array) -> None:
-    """row[t] = Σ_g amp_g 2^(rate_g r²) with r² = c0 + c1 t + c2 t²; five Gaussians."""
-    a0, a1, a2, a3, a4 = amp[0], amp[1], amp[2], amp[3], amp[4]
-    b0, b1, b2, b3, b4 = rate[0], rate[1], rate[2], rate[3], rate[4]
-    for t in range(len(row)):
-        k = np.float32(t)
-        r2 = c0 + k * (c1 + k * c2)
-        value = a0 * exp2_negative(b0 * r2) + a1 * exp2_negative(b1 * r2) + a2 * exp2_negative(b2 * r2)
-        row[t] = value + a3 * exp2_negative(b3 * r2) + a4 * exp2_negative(b4 * r2)
-
-
-@nb.njit(fastmath=True)
-def _derivative_rows(c0: float, c1: float, c2: float, amp: Array, rate: Array, radial: Array, thermal: Array) -> None:
-    """radial = Σ 2 α A e, thermal = Σ A (α r² − 3/2) (α/4π²) e, with e = exp(−α r²); five Gaussians."""
-    a0, a1, a2, a3, a4 = amp[0], amp[1], amp[2], amp[3], amp[4]
-    b0, b1, b2, b3, b4 = rate[0], rate[1], rate[2], rate[3], rate[4]
-    for t in range(len(radial)):
-        k = np.float32(t)
-        r2 = c0 + k * (c1 + k * c2)
-        # x = α A e log2(e) of each Gaussian, with the sign of rate (negative)
-        x0 = b0 * a0 * exp2_negative(b0 * r2)
-        x1 = b1 * a1 * exp2_negative(b1 * r2)
-        x2 = b2 * a2 * exp2_negative(b2 * r2)
-        x3 = b3 * a3 * exp2_negative(b3 * r2)
-        x4 = b4 * a4 * exp2_negative(b4 * r2)
-        total = x0 + x1 + x2 + x3 + x4
-        second = b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4
-        radial[t] = RADIAL * total
-        thermal[t] = THERMAL * (second * r2 + MINUS_LOG * total)
-
 
 @nb.njit
 def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
@@ -110,7 +67,7 @@ def spread(
                     c1 = np.float32(2.0 * (qx * wx + qy * wy + qz * wz))
                     padded = (n + LANES - 1) // LANES * LANES
                     row = buffer[:padded]
-                    _density_row(c0, c1, np.float32(ww), amp, rate, row)
+                    density_row(c0, c1, np.float32(ww), amp, rate, row)
                     add_row(grid, u, wrapped(j, nv), k1, n, row)
 
 
@@ -165,8 +122,8 @@ def spread_tangent(
                     padded = (n + LANES - 1) // LANES * LANES
                     radial, thermal = radial_buffer[:padded], thermal_buffer[:padded]
                     plain = plain_buffer[:padded]
-                    _derivative_rows(c0, c1, np.float32(ww), amp, rate, radial, thermal)
-                    _density_row(c0, c1, np.float32(ww), amp, rate, plain)
+                    derivative_rows(c0, c1, np.float32(ww), amp, rate, radial, thermal)
+                    density_row(c0, c1, np.float32(ww), amp, rate, plain)
                     base = np.float32(qx * vx + qy * vy + qz * vz)
                     for t in range(padded):
                         plain[t] = radial[t] * (base + np.float32(t) * vw) + thermal[t] * vb + plain[t] * vq
@@ -239,14 +196,14 @@ def gather(
                 values = values_buffer[:padded]
                 radial, thermal = radial_buffer[:padded], thermal_buffer[:padded]
                 take_row(grid, wrapped(i, nu), wrapped(j, nv), k1, n, padded, values)
-                _derivative_rows(c0, c1, np.float32(ww), amp, rate, radial, thermal)
+                derivative_rows(c0, c1, np.float32(ww), amp, rate, radial, thermal)
                 s0, s1, s2 = _row_sums(values, radial, thermal)
                 gx += qx * s0 + wx * s1
                 gy += qy * s0 + wy * s1
                 gz += qz * s0 + wz * s1
                 gb += s2
                 if want_q:
-                    _density_row(c0, c1, np.float32(ww), amp, rate, radial)
+                    density_row(c0, c1, np.float32(ww), amp, rate, radial)
                     gq += _row_product(values, radial)
         out_xyz[a, 0] = gx
         out_xyz[a, 1] = gy
