@@ -40,6 +40,9 @@ class DataOptions:
     free_file: str | None = option(
         None, "MTZ file whose one integer column is the free set, where the data file has none.", metavar="FILE"
     )
+    block: str | None = option(
+        None, "Block of a structure-factor mmCIF to read. Default: the first with merged measurements.", metavar="NAME"
+    )
     d_min: float | None = option(None, "High-resolution limit.", "Å", metavar="D")
     d_max: float | None = option(None, "Low-resolution limit.", "Å", metavar="D")
 

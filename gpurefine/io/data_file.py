@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import gemmi
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
+
+LARGEST_INDEX = 20_000
+"""Miller indices beyond this are damage."""
+
+GEMMI_ERRORS = (RuntimeError, ValueError, OSError, LookupError, ArithmeticError, TypeError, MemoryError, EOFError)
+"""What gemmi raises for files that are damaged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataFile:
+    """``mtz``: the reflections; ``messages``: what the user is to be told of the file."""
+
+    mtz: gemmi.Mtz
+    messages: tuple[str, ...] = ()
 
 
 def check_exists(path: str, what: str) -> None:
@@ -19,45 +37,157 @@ def check_exists(path: str, what: str) -> None:
         size = file.stat().st_size
     except OSError as error:
         raise InputError(f"The {what} {path} cannot be read ({error.strerror}); check the name.") from None
+    except ValueError:
+        raise InputError(f"The name of the {what} cannot be that of a file; check it.") from None
     if size == 0:
         raise InputError(f"The {what} {path} is empty.")
 
 
-def open_data(path: str) -> gemmi.Mtz:
-    """The reflections in an MTZ file (.mtz) or a structure-factor mmCIF (.cif, .ent, .mmcif), also with .gz.
+def open_data(path: str, block: str | None = None) -> DataFile:
+    """The reflections in an MTZ file or a structure-factor mmCIF, also with .gz; what it is, its content tells.
+
+    Args:
+        path: the file; block: name of the block of an mmCIF to read, None for the first with merged data.
 
     Raises:
         InputError: the file is not there, not readable, unmerged, or has no reflections.
+        UsageError: a block of an MTZ file is asked for.
     """
     check_exists(path, "reflection file")
-    stem = path.lower().removesuffix(".gz")
+    head = _head(path)
+    if not head.strip():
+        raise InputError(f"The reflection file {path} is empty.")
+    is_mtz = head.startswith(b"MTZ ")
+    if not is_mtz:
+        _refuse_other_formats(head, path)
+    if is_mtz and block is not None:
+        raise UsageError(f"--block is for mmCIF files; {path} is an MTZ file.")
     try:
-        is_cif = stem.endswith((".cif", ".mmcif", ".ent"))
-        mtz = _from_cif(path) if is_cif else gemmi.read_mtz_file(path)
-    except InputError:
-        raise
-    except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
+        file = _from_mtz(path) if is_mtz else _from_cif(path, block)
+    except GEMMI_ERRORS as error:
         raise InputError(f"{path} cannot be read as reflections: {_reason(error, path)}.") from None
-    if len(mtz.batches) or mtz.column_with_label("M/ISYM") is not None:
+    mtz = file.mtz
+    labels = [c.label for c in mtz.columns[:3]]
+    if len(mtz.columns) < 4 or [c.type for c in mtz.columns[:3]] != ["H"] * 3:
+        raise InputError(f"{path} does not begin with the columns H K L of type H (but {', '.join(labels)}).")
+    if len(mtz.batches) or any(c.label == "M/ISYM" or c.type in "YB" for c in mtz.columns):
         raise InputError(f"{path} holds unmerged reflections; merge them first (for instance with aimless).")
     if mtz.nreflections == 0:
         raise InputError(f"{path} holds no reflections.")
-    if not np.isfinite(np.asarray(mtz.array)[:, :3]).all():
+    hkl = np.asarray(mtz.array)[:, :3]
+    if not np.isfinite(hkl).all():
         raise InputError(f"{path} has Miller indices that are not numbers; the file is damaged.")
-    return mtz
+    if np.abs(hkl).max() > LARGEST_INDEX or (hkl != np.rint(hkl)).any():
+        raise InputError(f"{path} has Miller indices that are not whole numbers below {LARGEST_INDEX}; it is damaged.")
+    return file
 
 
-def _from_cif(path: str) -> gemmi.Mtz:
-    """The first block with merged reflections."""
-    blocks = gemmi.as_refln_blocks(gemmi.cif.read(path))
-    for block in blocks:
-        if block.is_merged():
-            mtz = gemmi.CifToMtz().convert_block_to_mtz(block)
-            if mtz is not None:
-                return mtz
-    raise InputError(f"{path} has no block of merged reflections (_refln).")
+def _head(path: str) -> bytes:
+    """The first bytes of the file, decompressed."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096)
+        if start[:2] != b"\x1f\x8b":
+            return start
+        if not path.lower().endswith(".gz"):
+            raise InputError(f"{path} is compressed; give it a name that ends in .gz.")
+        with gzip.open(path, "rb") as unpacked:
+            return unpacked.read(4096)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"The reflection file {path} cannot be read: {_reason(error, path)}.") from None
+
+
+def _refuse_other_formats(head: bytes, path: str) -> None:
+    """Raise InputError with advice where the file is neither MTZ nor CIF."""
+    text = head.decode("latin-1")
+    lower = text.lower()
+    if re.search(r"^\s*data_", lower, re.MULTILINE) or lower.lstrip().startswith(("#", "loop_", "_")):
+        return
+    if "!format=xds_ascii" in lower or "!output_file=xds_ascii" in lower:
+        what = "an XDS_ASCII file; merge it and convert it to MTZ (pointless and aimless, or xdsconv and f2mtz)"
+    elif "nreflection=" in lower or "indexes" in lower or ("indices" in lower and "fobs" in lower):
+        what = "a CNS or X-PLOR reflection file; convert it to MTZ (f2mtz or reflection_file_converter)"
+    elif re.match(r"\s*1\s*\n\s*-98[0-9]\s*\n", text):
+        what = "a Scalepack file; convert it to MTZ (scalepack2mtz, then ctruncate for amplitudes)"
+    elif lower.startswith(("header", "cryst1", "atom  ", "remark", "title ")) or "\natom  " in lower:
+        what = "a coordinate file; give the model first and the data second"
+    elif re.match(r"(\s*-?\d+){3}(\s+-?[\d.]+){1,2}\s*(\d+\s*)?\n", text):
+        what = "a table of indices and numbers such as SHELX writes; convert it to MTZ (f2mtz)"
+    else:
+        what = "neither an MTZ file nor an mmCIF; give merged data in one of these formats"
+    raise InputError(f"{path} is {what}.")
+
+
+def _from_mtz(path: str) -> DataFile:
+    header = gemmi.read_mtz_file(path, with_data=False)
+    size = gemmi.estimate_uncompressed_size(path) if path.lower().endswith(".gz") else Path(path).stat().st_size
+    needed = 80 + 4 * len(header.columns) * max(header.nreflections, 0)
+    if header.nreflections < 0 or needed > size:
+        raise InputError(
+            f"{path} is cut short or damaged: its header promises {header.nreflections} reflections in "
+            f"{len(header.columns)} columns, more than it holds."
+        )
+    return DataFile(gemmi.read_mtz_file(path))
+
+
+def _from_cif(path: str, wanted: str | None) -> DataFile:
+    """The block asked for, or the first that has merged measurements."""
+    blocks = [b for b in gemmi.as_refln_blocks(gemmi.cif.read(path)) if b.default_loop is not None]
+    names = [b.block.name for b in blocks]
+    if wanted is not None:
+        blocks = [b for b in blocks if b.block.name == wanted]
+        if not blocks:
+            raise InputError(f"{path} has no block '{wanted}' with reflections; it has {', '.join(names) or 'none'}.")
+    merged = [b for b in blocks if b.is_merged()]
+    if not merged and blocks:
+        raise InputError(f"{path} holds unmerged reflections; merge them first (for instance with aimless).")
+    if not merged:
+        raise InputError(f"{path} has no block of merged reflections (_refln).")
+    converted = ((block, mtz) for block in merged if (mtz := gemmi.CifToMtz().convert_block_to_mtz(block)) is not None)
+    first: tuple[gemmi.ReflnBlock, gemmi.Mtz] | None = None
+    for block, mtz in converted:
+        first = first or (block, mtz)
+        if any(c.type in "FJGK" for c in mtz.columns):
+            first = block, mtz
+            break
+    if first is None:
+        raise InputError(f"{path} has no block of merged reflections (_refln).")
+    block, mtz = first
+    messages = []
+    if len(names) > 1 and wanted is None:
+        others = ", ".join(n for n in names if n != block.block.name)
+        messages.append(f"{path} has {len(names)} blocks; {block.block.name} is read (--block chooses {others}).")
+    messages += _heed_status(block, mtz)
+    return DataFile(mtz, tuple(messages))
+
+
+def _heed_status(block: gemmi.ReflnBlock, mtz: gemmi.Mtz) -> list[str]:
+    """Leave out what _refln.status calls unreliable (x) or absent (-); test set by f where no other flag tells it."""
+    loop = block.default_loop
+    if loop is None or "_refln.status" not in loop.tags:
+        return []
+    column = list(loop.tags).index("_refln.status")
+    status = np.array([gemmi.cif.as_string(loop[row, column]) for row in range(loop.length())])
+    if len(status) != mtz.nreflections:
+        return []
+    table = np.array(mtz.array, dtype=np.float32)
+    free = [c.idx for c in mtz.columns if c.label == "FreeR_flag"]
+    if free and (status == "f").any():
+        values = table[:, free[0]]
+        if len(np.unique(values[np.isfinite(values)])) < 2:
+            table[:, free[0]] = np.where(status == "f", 0.0, np.where(status == "o", 1.0, np.nan))
+    bad = np.isin(status, ("x", "-"))
+    if bad.all():
+        raise InputError(f"_refln.status marks every reflection of block {block.block.name} as unreliable.")
+    mtz.set_data(np.ascontiguousarray(table[~bad]))
+    if not bad.any():
+        return []
+    return [f"{int(bad.sum())} reflections with status x (unreliable) or - (absent) are left out."]
 
 
 def _reason(error: Exception, path: str) -> str:
     """Gemmi's words without the path, which the sentence already names, and without a final stop."""
-    return str(error).replace(f": {path}", "").replace(path, "the file").strip().rstrip(".") or type(error).__name__
+    if isinstance(error, MemoryError):
+        return "its header asks for more memory than there is"
+    words = str(error).replace(f": {path}", "").replace(path, "the file").strip().splitlines()
+    return (words[0].rstrip(".") if words else "") or type(error).__name__

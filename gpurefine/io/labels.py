@@ -23,6 +23,8 @@ USUAL_AMPLITUDES = (
     "FP", "F", "FOBS", "F-obs", "F-obs-filtered", "F_obs", "FMEAN", "F_meas", "F_meas_au", "FO", "FOSC", "F_XDSdataset",
 )  # fmt: skip
 USUAL_INTENSITIES = ("IMEAN", "I", "IOBS", "I-obs", "I_obs", "I_meas", "I_meas_au", "IP", "IHL")
+CALCULATED = re.compile(r"(?i)^(f_?c|f-?model|2?fo|.*fwt|fcalc|fmask|fbulk|fom|fdm|fan)")
+"""Labels of amplitudes that were calculated."""
 USUAL_FREE = (
     "free", "freerflag", "freer", "rfree", "rfreeflag", "rfreeflags", "freeflag", "freeflags", "rflag", "test",
     "freertestset", "pdbxrfreeflag",
@@ -57,6 +59,38 @@ def strip_path(label: str) -> tuple[str | None, str]:
     if not parts:
         return None, ""
     return (parts[-2] if len(parts) > 1 else None), parts[-1]
+
+
+def label_in(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> str:
+    """The column's label, with /crystal/dataset/ before it where the file has the label more than once."""
+    if sum(c.label == column.label for c in mtz.columns) < 2:
+        return column.label
+    dataset = column.dataset
+    return f"/{dataset.crystal_name}/{dataset.dataset_name}/{column.label}"
+
+
+def data_set_of(mtz: gemmi.Mtz, selection: Selection) -> tuple[gemmi.Mtz.Dataset, list[str]]:
+    """The data set whose cell holds: that of the first value; what is to be told where there are several."""
+    columns = [mtz.columns[k] for k in (*selection.values, *selection.sigmas)]
+    dataset = columns[0].dataset
+    others = {c.dataset.id: c.dataset for c in columns if c.dataset_id != columns[0].dataset_id}
+    told = []
+    if any(not _same_cell(d.cell, dataset.cell) for d in others.values()):
+        told.append(
+            f"The columns used belong to data sets with different cells; that of {dataset.dataset_name} (column "
+            f"{columns[0].label}) is taken."
+        )
+    rest = [d for d in mtz.datasets if d.cell.is_crystal() and not _same_cell(d.cell, dataset.cell)]
+    if rest and not told:
+        told.append(
+            f"The file has {len(mtz.datasets)} data sets with different cells; that of {dataset.dataset_name} (column "
+            f"{columns[0].label}) is taken."
+        )
+    return dataset, told
+
+
+def _same_cell(first: gemmi.UnitCell, second: gemmi.UnitCell) -> bool:
+    return all(abs(a - b) < 0.011 for a, b in zip(first.parameters, second.parameters, strict=True))
 
 
 def describe_columns(mtz: gemmi.Mtz) -> str:
@@ -122,7 +156,7 @@ def _named(mtz: gemmi.Mtz, labels: str, path: str, want_free: bool) -> Selection
     indices = [c.idx for c in columns]
     if free is None and want_free:
         free, _ = find_free_column(mtz)
-    names = ", ".join(c.label for c in columns)
+    names = ", ".join(label_in(mtz, c) for c in columns)
     return Selection(kind, tuple(indices[0::2]), tuple(indices[1::2]), free, f"Data: columns {names} ({kind}).")
 
 
@@ -131,10 +165,12 @@ def _find_label(mtz: gemmi.Mtz, token: str, path: str) -> gemmi.Mtz.Column:
     same = [c for c in mtz.columns if c.label == label]
     if not same:
         raise InputError(f"{path} has no column '{label}'; its columns are {describe_columns(mtz)}.")
-    for column in same:
-        if dataset is not None and column.dataset.dataset_name == dataset:
-            return column
-    return same[0]
+    full = [c for c in same if f"/{c.dataset.crystal_name}/{c.dataset.dataset_name}/{label}" == token.strip()]
+    named = full or [c for c in same if dataset is not None and c.dataset.dataset_name == dataset]
+    if not named and len(same) > 1:
+        choices = ", ".join(label_in(mtz, c) for c in same)
+        raise InputError(f"{path} has several columns '{label}'; choose one of {choices} with --labels.")
+    return (named or same)[0]
 
 
 def _partner(mtz: gemmi.Mtz, value: gemmi.Mtz.Column) -> gemmi.Mtz.Column | None:
@@ -168,21 +204,28 @@ def _found(mtz: gemmi.Mtz, path: str, want_free: bool) -> Selection:
             continue
         usual = USUAL_AMPLITUDES if kind == AMPLITUDES else USUAL_INTENSITIES
         if len(candidates) > 1 and candidates[0][0].label not in usual:
-            choices = "; ".join(",".join(c.label for c in group) for group in candidates)
+            choices = "; ".join(",".join(label_in(mtz, c) for c in group) for group in candidates)
             raise InputError(f"{path} has several sets of {kind} ({choices}); choose one with --labels.")
         chosen = candidates[0]
         others = [
-            ", ".join(c.label for c in group) + f" ({other})"
+            ", ".join(label_in(mtz, c) for c in group) + f" ({other})"
             for other, groups in options.items()
             for group in groups
             if group is not chosen
         ]
-        text = f"Data: columns {', '.join(c.label for c in chosen)} ({kind})"
+        text = f"Data: columns {', '.join(label_in(mtz, c) for c in chosen)} ({kind})"
         if others:
             text += f"; the file also has {'; '.join(others)}, which --labels can choose"
         free = find_free_column(mtz)[0] if want_free else None
         indices = [c.idx for c in chosen]
         return Selection(kind, tuple(indices[0::2]), tuple(indices[1::2]), free, text + ".")
+    bare = [c for c in mtz.columns if c.type in VALUE_TYPES and not CALCULATED.match(c.label)]
+    if bare and not any(c.type in "QLM" for c in mtz.columns):
+        raise InputError(
+            f"{path} has {bare[0].label} ({bare[0].type}) but no column of standard uncertainties, which the "
+            f"likelihood needs; write the data again with them (SIG{bare[0].label}). The columns are "
+            f"{describe_columns(mtz)}."
+        )
     raise InputError(
         f"{path} has no measured amplitudes or intensities with standard uncertainties that could be recognised; name "
         f"them with --labels. The columns are {describe_columns(mtz)}."

@@ -91,6 +91,17 @@ def clean(
         keep &= value >= 0.0
     if not keep.any():
         raise InputError(f"{path} has no usable measurement in the chosen columns.")
+    kept = value[keep]
+    if len(kept) > 20 and kept.min() == kept.max():
+        raise InputError(
+            f"Every measurement in {path} has the value {kept[0]:g}; the chosen column was never measured: choose "
+            "another with --labels."
+        )
+    if len(kept) > 20 and sigma[keep].min() == sigma[keep].max():
+        messages.append(
+            f"Every standard uncertainty is {sigma[keep][0]:g}: they were made up rather than measured, and weigh all "
+            "data alike."
+        )
     merged, n_repeated = _merge(hkl[keep], value[keep], sigma[keep])
     if n_repeated:
         messages.append(f"{n_repeated} repeated or equivalent measurements were averaged with their equivalents.")

@@ -13,15 +13,22 @@ from ..errors import InputError, UsageError
 from ..model.crystal import Crystal
 from ..model.reflections import Reflections
 from ..target.french_wilson import french_wilson
-from .crystal_choice import cells_agree, choose_crystal
+from .crystal_choice import choose_crystal
 from .data_file import open_data
+from .data_signs import data_signs
+from .free_columns import free_consistency, no_free_column, read_free_file, spread_free
 from .free_set import MISSING, FreeSet, choose_free_set
-from .labels import AMPLITUDES, FRIEDEL_AMPLITUDES, Selection, describe_columns, find_free_column, select_columns
+from .indices import check_symmetry, crystal_indices
+from .labels import AMPLITUDES, FRIEDEL_AMPLITUDES, Selection, data_set_of, describe_columns, select_columns
 from .measurements import Measurements, average_mates, clean, positions
 from .software import Software, software_of_history
-from .symmetry import gemmi_group, reflection_flags, unique_hkl
+from .symmetry import reflection_flags, unique_hkl
 
 F64 = NDArray[np.float64]
+
+MOST_POSSIBLE = 1e8
+LOWEST_COMPLETENESS = 1e-3
+"""No data set is larger, or so incomplete: there is something wrong with its cell or indices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,24 +88,33 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
     Raises:
         InputError: the file cannot be read or used as asked; the sentence says why.
     """
-    mtz = open_data(path)
+    file = open_data(path, options.block)
+    mtz, messages = file.mtz, list(file.messages)
     selection = select_columns(mtz, options.labels, path, want_free=options.free_file is None)
-    messages = [selection.message]
-    dataset = mtz.columns[selection.values[0]].dataset
-    cell = dataset.cell if dataset.cell.is_crystal() else mtz.cell
-    crystal, told = choose_crystal(cell, mtz.spacegroup, path, model_crystal, model_name)
+    messages.append(selection.message)
+    dataset, told = data_set_of(mtz, selection)
     messages += told
+    cell = dataset.cell if dataset.cell.is_crystal() else mtz.cell
+    choice = choose_crystal(cell, mtz.spacegroup, path, model_crystal, model_name)
+    crystal = choice.crystal
+    messages += choice.messages
     values, sigmas, labels = _columns(mtz, selection)
     free_labels = None if selection.free is None else mtz.columns[selection.free].label
     free_values = None if selection.free is None else np.array(mtz.columns[selection.free].array, dtype=np.float64)
-    hkl = _asu_indices(mtz, crystal)
+    hkl, whole, told = crystal_indices(mtz, choice, path)
+    messages += told
+    if free_values is not None:
+        free_values = free_values[whole]
+    values, sigmas = values[whole], sigmas[whole]
 
     amplitudes = selection.kind in (AMPLITUDES, FRIEDEL_AMPLITUDES)
     measured, told = clean(hkl, values, sigmas, amplitudes, path)
     messages += told
+    messages += check_symmetry(choice, hkl, values, sigmas, amplitudes, path)
     measured, told = _within(measured, crystal, options, path)
     messages += told
     s2 = crystal.inv_d2(measured.hkl)
+    _check_extent(crystal, s2, len(measured), path)
     # A little beyond the outermost reflections, so that rounding cannot lose them.
     listed = unique_hkl(crystal, float(s2.max() ** -0.5) * (1 - 1e-6), float(s2.min() ** -0.5) * (1 + 1e-6))
     at = positions(measured.hkl, listed)
@@ -113,22 +129,24 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
     messages += told
     n = len(listed)
     if options.free_file is not None:
-        free_labels, raw = _free_file(options.free_file, crystal, listed)
-        source = options.free_file
+        column = read_free_file(options.free_file, crystal, listed)
+        free_labels, raw, source = column.label, column.raw, options.free_file
     else:
         raw, source = np.full(n, MISSING, dtype=np.int32), path
         if free_values is not None:
-            raw = _spread_free(hkl, free_values, listed)
+            raw = spread_free(hkl, free_values, listed)
     if free_labels is None:
         if options.free_flag is not None:
             raise UsageError(
                 f"--free-flag is given but {path} has no free column that could be found; name it last in --labels or "
                 f"give --free-file. The columns are {describe_columns(mtz)}."
             )
-        free_set = FreeSet(np.zeros(n, dtype=bool), None, (_no_free_column(mtz, path),))
+        free_set = FreeSet(np.zeros(n, dtype=bool), None, (no_free_column(mtz, path),))
     else:
         free_set = choose_free_set(raw, reflections.observed, free_labels, source, options.free_flag)
     messages += free_set.messages
+    messages += free_consistency(crystal, listed, free_set.free, reflections.observed)
+    messages += _signs(crystal, reflections, intensity, sigma_intensity)
     return DataSet(
         path=path,
         reflections=replace(reflections, free=free_set.free),
@@ -162,14 +180,25 @@ def _columns(mtz: gemmi.Mtz, selection: Selection) -> tuple[F64, F64, tuple[str,
     return mean, sigma, labels
 
 
-def _asu_indices(mtz: gemmi.Mtz, crystal: Crystal) -> NDArray[np.int32]:
-    """(m, 3) int32 indices of the file's rows, mapped into the asymmetric unit of the crystal."""
-    bare = gemmi.Mtz(with_base=True)
-    bare.spacegroup = gemmi_group(crystal)
-    bare.set_cell_for_all(gemmi.UnitCell(*crystal.cell))
-    bare.set_data(np.ascontiguousarray(np.asarray(mtz.array)[:, :3], dtype=np.float32))
-    bare.ensure_asu()
-    return np.asarray(bare.make_miller_array(), dtype=np.int32).reshape(-1, 3)
+def _check_extent(crystal: Crystal, s2: F64, n_measured: int, path: str) -> None:
+    """Raise InputError where cell and indices promise absurdly many reflections beside those measured."""
+    possible = 2.0 / 3.0 * np.pi * crystal.volume * float(s2.max()) ** 1.5 / crystal.n_op
+    if possible > MOST_POSSIBLE or (possible > 1e5 and possible > LOWEST_COMPLETENESS**-1 * n_measured):
+        raise InputError(
+            f"{path} has {n_measured} measurements, but to {s2.max() ** -0.5:.2f} Å its cell has {possible:.3g} "
+            "reflections: the cell or some indices are wrong; correct the file or give --d-min."
+        )
+
+
+def _signs(
+    crystal: Crystal, reflections: Reflections, intensity: F64 | None, sigma_intensity: F64 | None
+) -> list[str]:
+    """Warnings from the intensities, or from squared amplitudes (σ(F²) = 2Fσ, at least σ²)."""
+    r = reflections
+    at = r.observed
+    if intensity is None or sigma_intensity is None:
+        intensity, sigma_intensity = r.f**2, np.maximum(2.0 * r.f * r.sigma, r.sigma**2)
+    return data_signs(crystal, r.hkl[at], intensity[at], sigma_intensity[at], r.centric[at], r.epsilon[at])
 
 
 def _within(
@@ -226,40 +255,3 @@ def _on_list(
     if amplitudes:
         return reflections, None, None, told
     return reflections, columns["intensity"], columns["sigma_intensity"], told
-
-
-def _spread_free(hkl: NDArray[np.int32], values: F64, listed: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Free column (m,) of file rows on the listed reflections (n,) int32; of equivalents the first row counts."""
-    known = np.isfinite(values)
-    unique, first = np.unique(hkl[known], axis=0, return_index=True)
-    raw = np.full(len(listed), MISSING, dtype=np.int32)
-    if len(unique):
-        at = positions(listed, unique)
-        raw[at >= 0] = np.rint(values[known][first][at[at >= 0]]).astype(np.int32)
-    return raw
-
-
-def _free_file(path: str, crystal: Crystal, listed: NDArray[np.int32]) -> tuple[str, NDArray[np.int32]]:
-    """Name and values (n,) of the one integer column of a --free-file."""
-    mtz = open_data(path)
-    integers = [c for c in mtz.columns if c.type == "I"]
-    index = integers[0].idx if len(integers) == 1 else find_free_column(mtz)[0]
-    if index is None:
-        what = "several integer columns" if integers else "no integer column"
-        raise InputError(
-            f"--free-file {path} has {what} and none with a usual name (FREE, FreeR_flag, R-free-flags); its columns "
-            f"are {describe_columns(mtz)}."
-        )
-    if mtz.cell.is_crystal() and not cells_agree(np.array(mtz.cell.parameters), crystal.cell):
-        raise InputError(f"--free-file {path} has a cell that differs from the data's by more than 3 % or 3°.")
-    column = mtz.columns[index]
-    raw = _spread_free(_asu_indices(mtz, crystal), np.array(column.array, dtype=np.float64), listed)
-    if (raw == MISSING).all():
-        raise InputError(f"--free-file {path} has a value in column {column.label} for none of the reflections.")
-    return column.label, raw
-
-
-def _no_free_column(mtz: gemmi.Mtz, path: str) -> str:
-    others = find_free_column(mtz)[1]
-    hint = f"; if {' or '.join(others)} is one, name it last in --labels" if others else ""
-    return f"Free set: {path} has no free column, so all data are used for refinement{hint}."

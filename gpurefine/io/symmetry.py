@@ -59,3 +59,13 @@ def reflection_flags(crystal: Crystal, hkl: NDArray[np.int32]) -> tuple[NDArray[
     centric = np.asarray(group.centric_flag_array(hkl), dtype=bool)
     epsilon = np.asarray(group.epsilon_factor_without_centering_array(hkl), dtype=np.float64)
     return centric, epsilon
+
+
+def asu_hkl(crystal: Crystal, hkl: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Indices (n, 3) int32 moved into gemmi's (CCP4's) asymmetric unit; Friedel mates count as equivalent."""
+    bare = gemmi.Mtz(with_base=True)
+    bare.spacegroup = gemmi_group(crystal)
+    bare.set_cell_for_all(gemmi_cell(crystal))
+    bare.set_data(np.ascontiguousarray(hkl, dtype=np.float32).reshape(-1, 3))
+    bare.ensure_asu()
+    return np.asarray(bare.make_miller_array(), dtype=np.int32).reshape(-1, 3)

@@ -84,6 +84,19 @@ def _moments(h: F64, centric: NDArray[np.bool_], nodes: F64, weights: F64) -> tu
     return mean, np.sqrt(variance)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WilsonFit:
+    """``mean`` (n,): expected intensity ε Σ(s), positive; ``b_aniso`` (3, 3): the traceless Cartesian B of Σ, Å²."""
+
+    mean: F64
+    b_aniso: F64
+
+    @property
+    def b_range(self) -> float:
+        """Difference between the largest and the smallest eigenvalue of ``b_aniso``, Å²."""
+        return float(np.ptp(np.linalg.eigvalsh(self.b_aniso)))
+
+
 def wilson_mean(
     crystal: Crystal,
     hkl: NDArray[np.int32],
@@ -94,6 +107,20 @@ def wilson_mean(
     per_knot: int = 400,
     max_knots: int = 30,
 ) -> F64:
+    """Expected intensity ε Σ(s) (n,) alone; see :func:`wilson_fit`."""
+    return wilson_fit(crystal, hkl, intensity, sigma, centric, epsilon, per_knot, max_knots).mean
+
+
+def wilson_fit(
+    crystal: Crystal,
+    hkl: NDArray[np.int32],
+    intensity: F64,
+    sigma: F64,
+    centric: NDArray[np.bool_],
+    epsilon: F64,
+    per_knot: int = 400,
+    max_knots: int = 30,
+) -> WilsonFit:
     """Expected intensity ε Σ(s) (n,) with a smooth dependence on resolution and direction.
 
     ln Σ is piecewise linear in 1/d² plus −sᵀ B s/2 with a traceless B that has the symmetry of the crystal.  The
@@ -108,7 +135,7 @@ def wilson_mean(
         per_knot: reflections wanted for each knot in resolution; max_knots: most knots used.
 
     Returns:
-        (n,) float64, positive.
+        The expected intensities and the anisotropy of their fall-off.
     """
     inv_d2 = crystal.inv_d2(hkl)
     n_knots = int(np.clip(len(hkl) // per_knot, 2, max_knots))
@@ -133,7 +160,17 @@ def wilson_mean(
         if change < 1e-4:
             break
     mean = np.maximum(np.exp(np.clip(design @ coefficients, -300.0, 300.0)), floor)
-    return np.asarray(mean * epsilon)
+    b_aniso = _symmetric_b(crystal, np.asarray(coefficients[n_knots:], np.float64), float(inv_d2.max()))
+    return WilsonFit(np.asarray(mean * epsilon), b_aniso)
+
+
+def _symmetric_b(crystal: Crystal, six: F64, largest_inv_d2: float) -> F64:
+    """B (3, 3) in Å² of the coefficients (6,) of :func:`_anisotropy_terms`, averaged over the point group."""
+    b11, b22, b33, b12, b13, b23 = six / max(largest_inv_d2, 1e-12)
+    tensor = np.array([[b11, b12, b13], [b12, b22, b23], [b13, b23, b33]])
+    rotations = crystal.cartesian_rotations()
+    tensor = np.einsum("nij,ik,nkl->jl", rotations, tensor, rotations) / len(rotations)
+    return np.asarray(tensor - np.eye(3) * np.trace(tensor) / 3.0)
 
 
 def french_wilson(

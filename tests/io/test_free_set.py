@@ -70,7 +70,7 @@ def test_unobserved_reflections_are_never_free():
     assert not found.free[:40].any() and found.free.sum() == 3
 
 
-DATA = {"F": ("F", 10.0), "SIGF": ("Q", 1.0)}
+DATA = {"F": ("F", lambda hkl, d: 10.0 + d), "SIGF": ("Q", 1.0)}
 
 
 def flags(hkl, d):

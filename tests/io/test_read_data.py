@@ -98,7 +98,7 @@ def test_sigma_missing(make_mtz, amplitude):
     path = make_mtz({"FP": ("F", amplitude), "PHI": ("P", 0.0)})
     with pytest.raises(InputError, match="no column of standard uncertainties for FP"):
         read(path, labels="FP")
-    with pytest.raises(InputError, match="could be recognised"):
+    with pytest.raises(InputError, match=r"has FP \(F\) but no column of standard uncertainties.*SIGFP"):
         read(path)
 
 
