@@ -10,6 +10,7 @@ import click
 from gpurefine import __version__
 
 from . import failure
+from .dictionary import dictionary
 from .example import example
 from .fcalc import fcalc
 from .info import info
@@ -40,7 +41,7 @@ def commands() -> None:
     """
 
 
-for command in (refine, maps, fcalc, info, example):
+for command in (refine, maps, fcalc, dictionary, info, example):
     commands.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""Atoms under other names than the dictionary's: old PDB names, and names whose place in the bonds shows what is meant."""
+"""Atoms under other names than the dictionary's: old PDB names, and those whose bonds show what is meant."""
 
 from __future__ import annotations
 

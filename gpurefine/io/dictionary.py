@@ -24,6 +24,9 @@ from .library_places import (
 )
 
 EMBEDDED = "embedded"
+ORIGIN_TAG = "_gpurefine_made.origin"
+"""Item of a block made by gpurefine dictionary that says what it was made from."""
+
 ENERGY_COLUMNS = ("type", "hb_type", "vdw_radius", "vdwh_radius", "ion_radius", "element", "valency", "sp")
 
 
@@ -99,9 +102,9 @@ def load_dictionary(
         raise ChemistryError(
             f"No restraints are known for {len(unknown)} kind{'s' if len(unknown) > 1 else ''} of residue, neither in "
             f"a ligand file nor in {place}:\n{listed}\n"
-            "Give a dictionary of each with --ligand FILE.cif (made by AceDRG, Grade2 or eLBOW, for instance, or, to begin "
-            "with, by gpurefine dictionary), or name a larger library with --monlib; --unknown-residues keep goes on "
-            "without restraints for them."
+            "Give a dictionary of each with --ligand FILE.cif (made by AceDRG, Grade2 or eLBOW, for instance, or, to "
+            "begin with, by gpurefine dictionary), or name a larger library with --monlib; --unknown-residues keep "
+            "goes on without restraints for them."
         )
     return dictionary
 
@@ -238,6 +241,13 @@ def _load_ligand_file(dictionary: Dictionary, path: Path) -> None:
     for name in names:
         _set_group(monlib, name, document)
         dictionary.source[name] = str(path)
+        block = document.find_block(f"comp_{name}")
+        origin = None if block is None else block.find_value(ORIGIN_TAG)
+        if origin:
+            dictionary.messages.append(
+                f"Warning: {path} was made by gpurefine dictionary; its values of {name} come from "
+                f"{cif.as_string(origin)}. Replace it before publication."
+            )
 
 
 def _rename_modifications(document: cif.Document, taken: set[str]) -> dict[str, str]:

@@ -57,7 +57,8 @@ def set_links(st: gemmi.Structure, monlib: gemmi.MonLib, messages: list[str]) ->
     lost: list[str] = []
     keep = [con for con in _distinct(st.clone().connections) if _settle(st, con, monlib, messages, lost)]
     if lost:
-        messages.append(f"{len(lost)} link records name atoms that are not in the model: ignored are {listed(lost, 3)}.")
+        number = f"{len(lost)} link records name" if len(lost) > 1 else "A link record names"
+        messages.append(f"{number} atoms that are not in the model: ignored are {listed(lost, 3)}.")
     keep += _found(st, keep, monlib, messages)
     st.connections.clear()
     for con in keep:
@@ -123,6 +124,12 @@ def _settle(
             inverted = bool(cra2.atom.element.is_metal and not cra1.atom.element.is_metal)
             _bare(cra1, cra2)
     ideal = _ideal(monlib, con.link_id, cra1, cra2)
+    if not con.link_id and con.type == gemmi.ConnectionType.MetalC and con.reported_distance > FAR * ideal:
+        messages.append(
+            f"The linked atoms {_label(cra1)} and {_label(cra2)} are {con.reported_distance:.2f} Å apart, which is no "
+            f"bond to a metal ({ideal:.2f} Å is ideal): not restrained."
+        )
+        return False
     if con.reported_distance > FAR * ideal:
         messages.append(
             f"The linked atoms {_label(cra1)} and {_label(cra2)} are {con.reported_distance:.2f} Å apart, but "

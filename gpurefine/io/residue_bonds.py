@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
-MARGIN = 0.3
-"""Å by which a bond may exceed the sum of covalent radii."""
+MARGIN = 0.45
+"""Å by which a bond may exceed the sum of covalent radii: coordinates may be poor; second neighbours are farther."""
 
 HYDROGEN_MARGIN = 0.15
 SHORTEST = 0.4

@@ -1,8 +1,8 @@
 """Residues that no dictionary knows and that are kept (``--unknown-residues keep``).
 
-Their atoms get no covalent restraints: they are held at their positions by a harmonic term, their B are tied to those of
-their neighbours, and atoms of other residues are kept away by radii of the elements.  Bonds that distances show are used
-only to leave out contacts that are none.
+Their atoms get no covalent restraints: they are held at their positions by a harmonic term, their B are tied to those
+of their neighbours, and atoms of other residues are kept away by radii of the elements.  Bonds that distances show are
+used only to leave out contacts that are none.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def add_bare_components(st: gemmi.Structure, dictionary: Dictionary, messages: l
         dictionary.source[name] = "none"
         messages.append(
             f"Warning: no restraints are known for {name} ({listed(places[name], 5)}). Its atoms are kept "
-            "(--unknown-residues keep): they are held near their input positions, their B near those of their neighbours, "
-            "and they have NO covalent restraints. Do not trust their geometry; the command gpurefine dictionary can make "
-            "a dictionary to begin with."
+            "(--unknown-residues keep): they are held near their input positions, their B near those of their "
+            "neighbours, and they have NO covalent restraints. Do not trust their geometry; the command gpurefine "
+            "dictionary can make a dictionary to begin with."
         )
 
 

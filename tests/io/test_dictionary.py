@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 
 import gemmi
+import numpy as np
 import pytest
 from chemistry_cases import build, lone, structure
 
@@ -90,6 +91,25 @@ def test_library_is_made_reproducibly(tmp_path):
     (source / "a" / "ALA.cif").unlink()
     with pytest.raises(ChemistryError, match="has no ALA"):
         make_library(source, first)
+
+
+def test_corrected_haem_closes_its_ring():
+    """Fe at the origin, N on x, the methine on the diagonal: one corrected value follows from the others."""
+    from gpurefine.io.library_corrections import PORPHYRIN_ANGLES as angle
+    from gpurefine.io.library_corrections import PORPHYRIN_BONDS as bond
+
+    turn = np.radians(180.0 - angle["FeNα"])
+    alpha = np.array([bond["FeN"] + bond["Nα"] * np.cos(turn), bond["Nα"] * np.sin(turn)])
+    half = (alpha[0] - alpha[1]) / np.sqrt(2.0)
+    assert 2.0 * np.degrees(np.arcsin(half / bond["mα"])) == pytest.approx(angle["αmα"], abs=1.0)
+    assert angle["αNα"] + 2.0 * angle["FeNα"] == pytest.approx(360.0, abs=0.5)
+    assert angle["Nαβ"] + angle["Nαm"] + angle["mαβ"] == pytest.approx(360.0, abs=0.5)
+    assert angle["αNα"] + 2.0 * (angle["Nαβ"] + angle["αββ"]) == pytest.approx(540.0, abs=0.5)
+    beta = bond["ββ"] / 2.0
+    away = alpha + bond["αβ"] * np.array([
+        np.cos(turn - np.radians(180.0 - angle["Nαβ"])), np.sin(turn - np.radians(180.0 - angle["Nαβ"]))
+    ])
+    assert abs(away[1]) == pytest.approx(beta, abs=0.05)
 
 
 def test_all_unknown_residues_at_once():
