@@ -19,6 +19,10 @@ from .statistics import mean_correlation, r_factor, statistics_shells
 from .weights import next_weight, starting_weight
 
 F64 = NDArray[np.float64]
+
+HYDROGEN_SHIFT = 0.015
+"""Å r.m.s.: regenerated hydrogens nearer than this stay where riding has left them until they have drifted farther; it saves
+one of the two structure-factor calculations of a late cycle."""
 Progress = Callable[[CycleRecord], None]
 
 
@@ -67,7 +71,7 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
         )
     objective.adapt_damping(outcome.halvings)
     moved = objective.regenerate_hydrogens(refinement.state.xyz)
-    if moved is not refinement.state.xyz:
+    if _hydrogens_drifted(objective, moved - refinement.state.xyz):
         refinement.state = objective.state(moved, refinement.state.b_iso)
     _update(objective, refinement.state)
     record = _record(refinement, outcome, began)
@@ -75,6 +79,14 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
         previous = refinement.cycles[-2].rmsz_bond if len(refinement.cycles) > 1 else None
         refinement.weight = next_weight(refinement.weight, record.rmsz_bond, previous, options.rmsz_band())
     return record
+
+
+def _hydrogens_drifted(objective: Objective, shift: F64) -> bool:
+    """Whether regenerated hydrogens lie so far from where riding has left them that F_calc must know."""
+    hydrogens = objective.atoms.is_hydrogen
+    if not hydrogens.any():
+        return False
+    return float(np.sqrt(np.mean(np.sum(shift[hydrogens] ** 2, axis=1)))) > HYDROGEN_SHIFT
 
 
 def _update(objective: Objective, state: State) -> None:

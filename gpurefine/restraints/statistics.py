@@ -137,10 +137,14 @@ def _plane_members(topology: Topology, deviation: F64) -> _Deviations:
     counts = np.diff(planes.start)
     which = np.repeat(np.arange(len(counts)), counts)
     atoms = np.full((len(planes.atoms), int(counts.max(initial=1))), -1, np.int32)
-    for k, p in enumerate(which):
-        others = planes.atoms[planes.start[p] : planes.start[p + 1]]
-        atoms[k, 0] = planes.atoms[k]
-        atoms[k, 1 : counts[p]] = others[np.arange(counts[p]) != k - planes.start[p]]
+    for size in np.unique(counts):
+        # planes of equal size at once: row k of the order table is k first, the others as they come
+        own = np.arange(size)
+        order = np.array([[k, *own[own != k]] for k in own])
+        first = planes.start[:-1][counts == size]
+        members = planes.atoms[first[:, None] + own]
+        rows = (first[:, None] + own).ravel()
+        atoms[rows, :size] = members[:, order].reshape(-1, size)
     all_members = _Deviations(
         "plane", "Å", deviation, planes.sigma[which], np.zeros(len(which)), atoms
     )

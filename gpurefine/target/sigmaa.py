@@ -24,6 +24,10 @@ MIN_FREE = 100
 PER_SHELL = 50
 MAX_SHELLS = 30
 D_MAX = 1.2
+COLD_ITERATIONS = 40
+WARM_ITERATIONS = 5
+"""Scoring steps at most: from the moments, and from the last cycle's values, which are nearly right already."""
+
 SMOOTHING = 2.0
 """Weight, in reflections, of the second difference of ln Σ_mod and D/0.1 between neighbouring shells."""
 
@@ -133,12 +137,13 @@ class SigmaAEstimator:
         mean = np.maximum(total / count, 1e-12 * float(np.mean(self.f_obs**2)) + 1e-30)
         return SigmaA(self.knots, np.full(len(self.knots), 0.9), np.log(mean))
 
-    def fit(self, f_total: F64, k_aniso: F64, start: SigmaA | None, iterations: int = 40) -> SigmaA:
+    def fit(self, f_total: F64, k_aniso: F64, start: SigmaA | None) -> SigmaA:
         """ML values for a model scaled to the data.
 
         ``f_total`` (n,) are its amplitudes, ``k_aniso`` (n,) the anisotropic factors.
         """
         current = self.start(f_total, k_aniso) if start is None else start
+        iterations = COLD_ITERATIONS if start is None else WARM_ITERATIONS
         d, log_s = current.d.copy(), current.log_s.copy()
         work_hats = _Hats.of(self.inv_d2[self.work], self.knots)
         free_hats = _Hats.of(self.inv_d2[self.estimate], self.knots)
