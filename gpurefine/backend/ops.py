@@ -41,7 +41,7 @@ class DensityOps(Protocol):
         """Adjoint of map_to_hkl: dL/dρ from dL/dF = ∂L/∂Re F + i ∂L/∂Im F (n,)."""
 
     def direct_summation(
-        self, plan: DensityPlan, fourier: FourierPlan, atoms: Scatterers, n_centring: int
+        self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int
     ) -> C128:
         """The same structure factors by exact summation over atoms, float64 (slow)."""
 

@@ -50,9 +50,12 @@ def _fit(a: tuple[float, ...], b: tuple[float, ...], s_max: float, k: int) -> tu
         amplitude, *_ = np.linalg.lstsq(basis, wanted, rcond=1e-12)
         return amplitude, basis @ amplitude - wanted
 
+    def relative(widths: F64) -> F64:
+        return np.asarray(solved(widths)[1] / size)
+
     best: tuple[F64, F64, float] = (np.zeros(k), np.zeros(k), np.inf)
     for start in _STARTS[k]:
-        found = least_squares(lambda w: solved(w)[1] / size, np.array(start), bounds=(0.0, _B_MAX), max_nfev=40)
+        found = least_squares(relative, np.array(start), bounds=(0.0, _B_MAX), max_nfev=40)
         amplitude, misfit = solved(found.x)
         error = float(np.sqrt(np.mean(misfit**2))) / size
         # huge amplitudes of opposite sign would cost the grid its single precision

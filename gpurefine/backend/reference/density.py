@@ -135,21 +135,21 @@ class DensityOps:
         return np.asarray(np.fft.ifftn(full, norm="forward").real)
 
     def direct_summation(
-        self, plan: DensityPlan, fourier: FourierPlan, atoms: Scatterers, n_centring: int
+        self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int
     ) -> NDArray[np.complex128]:
         """See :class:`gpurefine.backend.ops.DensityOps`."""
         frac = plan.frac
-        s2 = np.einsum("ij,ij->i", fourier.hkl @ frac, fourier.hkl @ frac)
+        s2 = np.einsum("ij,ij->i", fourier_plan.hkl @ frac, fourier_plan.hkl @ frac)
         form = np.einsum("cg,cgn->cn", plan.gauss_a, np.exp(-0.25 * plan.gauss_b[:, :, None] * s2))
-        out = np.zeros(len(fourier.hkl), np.complex128)
-        for rotation, translation in zip(fourier.rotations, fourier.translations24, strict=True):
-            turned = fourier.hkl @ rotation
+        out = np.zeros(len(fourier_plan.hkl), np.complex128)
+        for rotation, translation in zip(fourier_plan.rotations, fourier_plan.translations24, strict=True):
+            turned = fourier_plan.hkl @ rotation
             s = turned @ frac
             for k in range(len(atoms.weight)):
                 if atoms.is_aniso[k]:
                     damping = np.exp(-2.0 * np.pi**2 * np.einsum("ni,ij,nj->n", s, _tensor(atoms.u_aniso[k]), s))
                 else:
                     damping = np.exp(-0.25 * atoms.b_iso[k] * s2)
-                phase = turned @ (frac @ atoms.xyz[k]) + (fourier.hkl @ translation) / 24.0
+                phase = turned @ (frac @ atoms.xyz[k]) + (fourier_plan.hkl @ translation) / 24.0
                 out += atoms.weight[k] * form[atoms.kind[k]] * damping * np.exp(2j * np.pi * phase)
         return out * n_centring
