@@ -13,6 +13,7 @@ from . import failure
 from .dictionary import dictionary
 from .example import example
 from .fcalc import fcalc
+from .freer import freer
 from .info import info
 from .maps import maps
 from .refine import refine
@@ -41,7 +42,7 @@ def commands() -> None:
     """
 
 
-for command in (refine, maps, fcalc, dictionary, info, example):
+for command in (refine, maps, fcalc, dictionary, freer, info, example):
     commands.add_command(command)
 
 

@@ -103,6 +103,17 @@ def config_options(without: tuple[str, ...] = ()) -> Callable[[Function], Functi
     return add
 
 
+def group_options(name: str, group: type) -> Callable[[Function], Function]:
+    """Add every option of one dataclass; click passes them as "name__field"."""
+
+    def add(function: Function) -> Function:
+        for field in reversed(list(options_of(group))):
+            function = click_option(name, group, field)(function)
+        return function
+
+    return add
+
+
 def config_from(model: str, data_file: str, prefix: str, values: Mapping[str, Any], **fixed: dict[str, Any]) -> Config:
     """The configuration that the command line asks for.
 

@@ -151,6 +151,33 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeSetOptions:
+    """The test set (gpurefine freer)."""
+
+    fraction: float = option(0.05, "Part of the reflections in a new test set.", metavar="F")
+    seed: int = option(0, "The same seed makes the same set of the same reflections.", metavar="N")
+    shells: bool = option(False, "Make the test set of thin shells of resolution, for strong NCS.")
+    new: bool = option(False, "Make a new test set even where there is one.")
+    from_file: str | None = option(
+        None, "Copy the test set of another reflection file of the same crystal form, then complete it.",
+        flag="from", metavar="FILE",
+    )
+    column: str | None = option(
+        None, "Free column of DATA to complete or replace. Default: found by its usual names.", metavar="LABEL"
+    )
+    free_flag: int | None = option(
+        None, "Value that marks the test set in a column that is kept. Default: worked out from the column.", metavar="N"
+    )
+    d_min: float | None = option(None, "Extend the list of reflections to this resolution.", "Å", metavar="D")
+
+    def __post_init__(self) -> None:
+        if not 0.001 <= self.fraction <= 0.5:
+            raise UsageError("--fraction must lie between 0.001 and 0.5.")
+        if self.seed < 0:
+            raise UsageError("--seed must be 0 or more.")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All options of one refinement."""
 
