@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ops_restraints import RestraintOps
-from .plans import DensityGradient, DensityPlan, FourierPlan, LikelihoodResult, Scatterers, SigmaaResult
+from .plans import (
+    DensityGradient,
+    DensityPlan,
+    FourierPlan,
+    LikelihoodResult,
+    ScaleEquations,
+    ScaleSystem,
+    Scatterers,
+    SigmaaResult,
+)
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -79,6 +88,16 @@ class MaskOps(Protocol):
         """
 
 
+class ScaleOps(Protocol):
+    """Overall scale (method 3)."""
+
+    def scale_residuals(self, system: ScaleSystem) -> F64:
+        """F_o − |F_total| (n,)."""
+
+    def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
+        """Normal equations of the parameters, each reflection weighted by 1/max(|residual|, floor)."""
+
+
 class SolveOps(Protocol):
     """Products with the normal matrix (method 7)."""
 
@@ -88,7 +107,7 @@ class SolveOps(Protocol):
         """out += H x for a symmetric block matrix in row-owned storage; x, out (n, s)."""
 
 
-class Backend(DensityOps, TargetOps, MaskOps, RestraintOps, SolveOps, Protocol):
+class Backend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
     """Everything one device performs."""
 
     name: str

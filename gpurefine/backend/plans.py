@@ -120,3 +120,46 @@ class SigmaaResult:
     d_log_s: NDArray[np.float64]
     info_d: NDArray[np.float64]
     info_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleSystem:
+    """The scale fit at one set of parameters, on its working reflections (n,).
+
+    |F_total| = factor |F_protein + k_mask F_mask|.  The parameters are, in this order: those that multiply the amplitude
+    by exp(p · common column); those that change k_mask by p · by_mask column; knot values of a piecewise linear k_mask;
+    knot values of ln k_iso.
+
+    Attributes:
+        f_obs, factor, k_mask: (n,); f_protein, f_mask: (n,) complex128 (zeros without a mask).
+        common: (n, p); by_mask: (n, q).
+        mask_left, mask_weight, n_mask: left knot (n,), weight of the right one (n,), number of knots (0: none).
+        iso_left, iso_weight, n_iso: the same for ln k_iso.
+    """
+
+    f_obs: NDArray[np.float64]
+    factor: NDArray[np.float64]
+    k_mask: NDArray[np.float64]
+    f_protein: NDArray[np.complex128]
+    f_mask: NDArray[np.complex128]
+    common: NDArray[np.float64]
+    by_mask: NDArray[np.float64]
+    mask_left: NDArray[np.intp]
+    mask_weight: NDArray[np.float64]
+    n_mask: int
+    iso_left: NDArray[np.intp]
+    iso_weight: NDArray[np.float64]
+    n_iso: int
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters."""
+        return self.common.shape[1] + self.by_mask.shape[1] + self.n_mask + self.n_iso
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleEquations:
+    """Reweighted normal equations: ``normal`` (p, p) Σ w JᵀJ and ``right`` (p,) Σ w J r, w = 1/max(|r|, floor)."""
+
+    normal: NDArray[np.float64]
+    right: NDArray[np.float64]

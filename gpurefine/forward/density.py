@@ -22,8 +22,8 @@ MIN_B_PER_D2 = 8.0
 the tolerance at this sampling."""
 
 CUTOFF = 7e-6
-"""Level at which densities are cut, as a fraction of the model's root-mean-square peak density; from 1.6 Å on it falls with
-d_min, since sharp models have a larger share of their signal at high resolution (perf/sweep_sampling.py)."""
+"""Level at which densities are cut, as a fraction of the model's root-mean-square peak density; from 1.6 Å on it falls
+with d_min, since sharp models have a larger share of their signal at high resolution (perf/sweep_sampling.py)."""
 
 
 

@@ -1,7 +1,8 @@
 """Form factors with fewer Gaussians: as many as the resolution needs, no more.
 
-Tables have five Gaussians an element so as to serve to 0.25 Å.  Up to the resolution of a data set two or three describe the same
-curve to a few parts in 10⁵, and every Gaussian saved is an exponential saved at every grid point of every atom.
+Tables have five Gaussians an element so as to serve to 0.25 Å.  Up to the resolution of a data set two or three describe
+the same curve to a few parts in 10⁵, and every Gaussian saved is an exponential saved at every grid point of every
+atom.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _B_MAX = 250.0
 
 
 def shortened(gauss_a: F64, gauss_b: F64, s_max: float, tolerance: float = TOLERANCE) -> tuple[F64, F64]:
-    """Gaussians a, b (n_scatterer, k) that equal ``gauss_a``, ``gauss_b`` (n_scatterer, n_gauss) for s ≤ ``s_max`` (1/Å).
+    """Gaussians a, b (n_scatterer, k) that equal ``gauss_a``, ``gauss_b`` (n_scatterer, n_gauss) for s ≤ ``s_max``.
 
     k is the smallest number that serves every scatterer; the input itself comes back where that is no fewer.
     """

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .hats import hat_matrix
+from ..backend.plans import ScaleSystem
+from .hats import hat_weights
 from .scaling import TIE_ISO, TIE_MASK, Scale, Scaling
 
 F64 = NDArray[np.float64]
@@ -15,6 +16,10 @@ C128 = NDArray[np.complex128]
 
 _FILTER = 1e-7
 """Eigenvalues of the scaled normal matrix below this share of the largest are not inverted."""
+
+
+THINNED = 10000
+"""Reflections that suffice for the coarse search of a start."""
 
 
 class ScaleFit:
@@ -25,12 +30,21 @@ class ScaleFit:
     ) -> None:
         index = np.flatnonzero(work)
         self.scaling = scaling
-        self.f_obs = f_obs[index]
-        self.f_protein = f_protein[index]
-        self.f_mask = None if f_mask is None or not scaling.mask else f_mask[index]
+        self.has_mask = f_mask is not None and scaling.mask
+        self.f_obs = np.ascontiguousarray(f_obs[index], np.float64)
+        self.f_protein = np.ascontiguousarray(f_protein[index], np.complex128)
+        self.f_mask = f_mask[index] if f_mask is not None and scaling.mask else np.zeros_like(self.f_protein)
         self.s = scaling.s[index]
         self.s2 = self.s**2
         self.local = replace(scaling, s=self.s, columns=scaling.columns[index])
+        self._mask_hats = hat_weights(self.s, scaling.mask_s)
+        self._iso_hats = hat_weights(self.s, scaling.iso_s)
+
+    def thinned(self) -> ScaleFit:
+        """The same fit on at most :data:`THINNED` reflections, evenly taken."""
+        step = max(1, len(self.f_obs) // THINNED)
+        every = np.arange(len(self.f_obs)) % step == 0
+        return ScaleFit(self.local, self.f_obs, self.f_protein, self.f_mask if self.has_mask else None, every)
 
     def wilson_start(self) -> Scale:
         """Overall k and B from ln(ΣF_o²/ΣF_c²) in shells: any input scale works."""
@@ -53,20 +67,53 @@ class ScaleFit:
             log_k=float(intercept), b_overall=float(-4.0 * slope), tensor=np.zeros(self.scaling.columns.shape[1])
         )
 
-    def _residual(self, scale: Scale) -> tuple[F64, C128, F64, C128]:
-        model = self.local.apply(scale, self.f_protein, self.f_mask)
-        amplitude = np.abs(model.total)
-        inner = self.f_protein if self.f_mask is None else self.f_protein + model.k_mask * self.f_mask
-        return self.f_obs - amplitude, model.total, model.factor, inner
+    def _system(self, scale: Scale, only_overall: bool) -> tuple[ScaleSystem, list[str]]:
+        """The fit at ``scale`` as the backend takes it, and the parameters' names."""
+        s2, n = self.s2, len(self.s)
+        common = [np.ones(n), -0.25 * s2]
+        names = ["log_k", "b_overall"]
+        by_mask: list[F64] = []
+        smooth_mask = smooth_iso = False
+        if not only_overall:
+            common += list(self.local.columns.T)
+            names += [f"tensor.{m}" for m in range(self.local.columns.shape[1])]
+            if self.local.babinet:
+                decay = np.exp(-0.25 * scale.babinet_b * s2)
+                inverse = 1.0 / (1.0 - scale.babinet_k * decay)
+                common += [-decay * inverse, 0.25 * s2 * scale.babinet_k * decay * inverse]
+                names += ["babinet_k", "babinet_b"]
+            smooth_mask = self.has_mask and scale.mask_knots is not None
+            smooth_iso = scale.iso_knots is not None
+            if self.has_mask and not smooth_mask:
+                decay = np.exp(-0.25 * scale.b_sol * s2)
+                by_mask = [decay, -0.25 * s2 * scale.k_sol * decay]
+                names += ["k_sol", "b_sol"]
+        n_mask = len(self.local.mask_s) if smooth_mask else 0
+        n_iso = len(self.local.iso_s) if smooth_iso else 0
+        names += [f"mask.{m}" for m in range(n_mask)] + [f"iso.{m}" for m in range(n_iso)]
+        system = ScaleSystem(
+            f_obs=self.f_obs, factor=self.local.factor(scale), k_mask=self.local.k_mask(scale),
+            f_protein=self.f_protein, f_mask=self.f_mask,
+            common=np.ascontiguousarray(np.stack(common, axis=1)),
+            by_mask=np.ascontiguousarray(np.stack(by_mask, axis=1)) if by_mask else np.zeros((n, 0)),
+            mask_left=self._mask_hats[0], mask_weight=self._mask_hats[1], n_mask=n_mask,
+            iso_left=self._iso_hats[0], iso_weight=self._iso_hats[1], n_iso=n_iso,
+        )
+        return system, names
 
     def loss(self, scale: Scale) -> float:
-        """Σ|F_o − |F_total|| / Σ F_o over the working reflections plus the knots' ties."""
-        return float(np.abs(self._residual(scale)[0]).sum() / self.f_obs.sum())
+        """Σ|F_o − |F_total|| / Σ F_o over the working reflections."""
+        none = np.zeros((len(self.s), 0))
+        system = ScaleSystem(
+            self.f_obs, self.local.factor(scale), self.local.k_mask(scale), self.f_protein, self.f_mask, none, none,
+            *self._mask_hats, 0, *self._iso_hats, 0,
+        )
+        return float(np.abs(self.scaling.backend.scale_residuals(system)).sum() / self.f_obs.sum())
 
     def simple_grid(self, scale: Scale) -> Scale:
         """Best (k_sol, b_sol) of a coarse grid, k and B refitted in each cell by least squares on ln."""
         best, best_loss = scale, np.inf
-        k_values = (0.0, 0.2, 0.35, 0.5) if self.f_mask is not None else (0.0,)
+        k_values = (0.0, 0.2, 0.35, 0.5) if self.has_mask else (0.0,)
         for k_sol in k_values:
             for b_sol in (30.0, 60.0, 100.0) if k_sol else (50.0,):
                 trial = replace(scale, k_sol=k_sol, b_sol=b_sol)
@@ -76,57 +123,16 @@ class ScaleFit:
                     best, best_loss = trial, loss
         return best
 
-    def _columns(self, scale: Scale, residual: F64, total: C128, factor: F64, inner: C128,
-                 only_overall: bool) -> tuple[F64, list[str]]:
-        """∂|F_total|/∂parameter (n, p) and the parameters' names."""
-        amplitude = np.abs(total)
-        columns = [amplitude, -0.25 * self.s2 * amplitude]
-        names = ["log_k", "b_overall"]
-        if only_overall:
-            return np.stack(columns, axis=1), names
-        for m in range(self.local.columns.shape[1]):
-            columns.append(self.local.columns[:, m] * amplitude)
-            names.append(f"tensor.{m}")
-        if self.f_mask is not None:
-            direction = np.divide(np.conj(inner), np.abs(inner), out=np.zeros_like(inner), where=np.abs(inner) > 0)
-            by_mask = factor * (direction * self.f_mask).real
-            if scale.mask_knots is not None:
-                hats = hat_matrix(self.s, scale.mask_knots[0])
-                for m in range(hats.shape[1]):
-                    columns.append(by_mask * hats[:, m])
-                    names.append(f"mask.{m}")
-            else:
-                decay = np.exp(-0.25 * scale.b_sol * self.s2)
-                columns.append(by_mask * decay)
-                names.append("k_sol")
-                columns.append(by_mask * decay * scale.k_sol * -0.25 * self.s2)
-                names.append("b_sol")
-        if self.local.babinet:
-            decay = np.exp(-0.25 * scale.babinet_b * self.s2)
-            inverse = amplitude / (1.0 - scale.babinet_k * decay)
-            columns.append(-decay * inverse)
-            names.append("babinet_k")
-            columns.append(0.25 * self.s2 * scale.babinet_k * decay * inverse)
-            names.append("babinet_b")
-        if scale.iso_knots is not None:
-            hats = hat_matrix(self.s, scale.iso_knots[0])
-            for m in range(hats.shape[1]):
-                columns.append(amplitude * hats[:, m])
-                names.append(f"iso.{m}")
-        return np.stack(columns, axis=1), names
-
     def iterate(self, scale: Scale, iterations: int, only_overall: bool = False) -> Scale:
         """Gauss–Newton steps under the robust loss, each shortened until the loss falls."""
         loss = self._penalised(scale)
         for _ in range(iterations):
-            residual, total, factor, inner = self._residual(scale)
-            jacobian, names = self._columns(scale, residual, total, factor, inner, only_overall)
+            system, names = self._system(scale, only_overall)
             # iteratively reweighted least squares for Σ|r|, flat near zero
-            flat = 0.3 * float(np.median(np.abs(residual))) + 1e-12 * float(np.abs(self.f_obs).max())
-            weight = 1.0 / np.maximum(np.abs(residual), flat)
-            weighted = jacobian * weight[:, None]
-            normal = weighted.T @ jacobian
-            rhs = weighted.T @ residual
+            residual = np.abs(self.scaling.backend.scale_residuals(system))
+            floor = 0.3 * float(np.median(residual)) + 1e-12 * float(np.abs(self.f_obs).max())
+            equations = self.scaling.backend.scale_equations(system, floor)
+            normal, rhs = equations.normal, equations.right
             self._tie(scale, names, normal, rhs)
             step = _filtered_solve(normal, rhs)
             length = 1.0

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops import ScaleOps
 from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
 from .anisotropy import anisotropy_columns, invariant_tensors
@@ -88,6 +89,7 @@ class Scaling:
     babinet: bool
     mask_s: F64
     iso_s: F64
+    backend: ScaleOps
 
     def k_mask(self, scale: Scale) -> F64:
         """k_mask (n,) of every reflection."""
@@ -103,14 +105,22 @@ class Scaling:
             return np.zeros(len(self.s))
         return np.asarray(np.interp(self.s, scale.iso_knots[0], scale.iso_knots[1]))
 
+    def factor(self, scale: Scale) -> F64:
+        """∂F_total/∂F_protein (n,): every factor but the mask."""
+        s2 = self.s**2
+        out = np.exp(
+            scale.log_k - 0.25 * scale.b_overall * s2 + self.columns @ scale.tensor + self.log_k_iso(scale)
+        )
+        if self.babinet:
+            out = out * (1.0 - scale.babinet_k * np.exp(-0.25 * scale.babinet_b * s2))
+        return np.asarray(out)
+
     def apply(self, scale: Scale, f_protein: C128, f_mask: C128 | None) -> ScaledModel:
         """F_total and its factors on all reflections (n,)."""
         k_mask = self.k_mask(scale)
         k_iso = np.exp(self.log_k_iso(scale))
         k_aniso = np.exp(self.columns @ scale.tensor)
-        factor = np.exp(scale.log_k - 0.25 * scale.b_overall * self.s**2) * k_aniso * k_iso
-        if self.babinet:
-            factor = factor * (1.0 - scale.babinet_k * np.exp(-0.25 * scale.babinet_b * self.s**2))
+        factor = self.factor(scale)
         inner = f_protein if f_mask is None or not self.mask else f_protein + k_mask * f_mask
         return ScaledModel(factor * inner, factor, k_aniso, k_iso, k_mask)
 
@@ -135,7 +145,7 @@ class Scaling:
         scale = start
         if scale is None:
             scale = fit.wilson_start()
-            scale = fit.simple_grid(scale)
+            scale = fit.thinned().simple_grid(scale)
             scale = fit.iterate(scale, iterations)
         elif self.kind == "simple":
             scale = fit.iterate(scale, max(2, iterations // 3))
@@ -152,7 +162,9 @@ class Scaling:
         return scale
 
 
-def plan_scaling(crystal: Crystal, hkl: NDArray[np.int32], kind: str, solvent: str) -> Scaling:
+def plan_scaling(
+    crystal: Crystal, hkl: NDArray[np.int32], kind: str, solvent: str, backend: ScaleOps
+) -> Scaling:
     """Prepare scaling on reflections ``hkl`` (n, 3).
 
     Args:
@@ -174,4 +186,5 @@ def plan_scaling(crystal: Crystal, hkl: NDArray[np.int32], kind: str, solvent: s
         babinet=solvent in ("babinet", "both"),
         mask_s=mask_s,
         iso_s=np.linspace(low, high, N_KNOT_ISO),
+        backend=backend,
     )

@@ -43,6 +43,22 @@ class Fit:
     s: F64
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ExperimentMemory:
+    """What an experiment carries from one cycle into the next, apart from the atoms.
+
+    ``planned_b`` (n_atom,) Å² that the transform was planned for; ``f_mask`` (n,), ``mask_xyz`` (m, 3) Å where its atoms
+    were and ``solvent_fraction``, None without a mask; ``scale`` and ``sigmaa``.
+    """
+
+    planned_b: F64
+    f_mask: C128 | None
+    mask_xyz: F64 | None
+    solvent_fraction: float | None
+    scale: Scale
+    sigmaa: SigmaA
+
+
 class Experiment:
     """A data set and how the model's atoms explain it.
 
@@ -78,8 +94,9 @@ class Experiment:
         self.free = np.flatnonzero(reflections.free)
         self._form_factors = form_factors
         self._transform: AtomicTransform | None = None
-        self._planned_b = 0.0
-        self.scaling: Scaling = plan_scaling(crystal, reflections.hkl, scale_kind, solvent)
+        self._planned_b = np.zeros(0)
+        self._mask_xyz: F64 | None = None
+        self.scaling: Scaling = plan_scaling(crystal, reflections.hkl, scale_kind, solvent, backend)
         self.mask: SolventMask | None = None
         if self.scaling.mask:
             self.mask = plan_mask(backend, crystal, reflections.hkl, *mask_atoms, shrink_radius)
@@ -99,15 +116,19 @@ class Experiment:
         """The transform for these atoms; planned anew when the smallest B has fallen below what it was planned for."""
         smallest = _smallest_b(atoms)
         low = float(smallest.min())
-        if self._transform is None or low < self._planned_b:
+        if self._transform is None or low < float(self._planned_b.min()):
             # leave room, so that a falling B does not replan every cycle
-            self._planned_b = max(0.0, low - 5.0)
             floor = np.maximum(smallest, 0.0)
-            floor[int(np.argmin(floor))] = self._planned_b
-            self._transform = plan_transform(
-                self.backend, self.crystal, self.reflections.hkl, floor, atoms.kind, *self._form_factors
-            )
+            floor[int(np.argmin(floor))] = max(0.0, low - 5.0)
+            return self._plan(floor, atoms)
         return self._transform
+
+    def _plan(self, planned_b: F64, atoms: Scatterers) -> AtomicTransform:
+        transform = plan_transform(
+            self.backend, self.crystal, self.reflections.hkl, planned_b, atoms.kind, *self._form_factors
+        )
+        self._planned_b, self._transform = planned_b, transform
+        return transform
 
     def structure_factors(self, atoms: Scatterers) -> C128:
         """F_protein (n,) in electrons."""
@@ -132,7 +153,28 @@ class Experiment:
             scaled = self.scaling.apply(scale, f_protein, f_mask)
         with self.timer("sigmaA"):
             sigmaa = self.estimator.fit(np.abs(scaled.total), scaled.k_aniso, None if old is None else old.sigmaa)
-            d, model_variance = sigmaa.on(self.reflections.inv_d2)
+        return self._keep(f_mask, fraction, scale, scaled, sigmaa)
+
+    def memory(self) -> ExperimentMemory:
+        """What the next cycle depends on, after :meth:`update`."""
+        fit = self._fitted()
+        assert fit.scale is not None
+        return ExperimentMemory(
+            self._planned_b, fit.f_mask, self._mask_xyz, fit.solvent_fraction, fit.scale, fit.sigmaa
+        )
+
+    def recall(self, memory: ExperimentMemory, atoms: Scatterers, f_protein: C128) -> None:
+        """Return to where ``memory`` was taken, of ``atoms`` whose structure factors are ``f_protein`` (n,)."""
+        if memory.planned_b is not self._planned_b:
+            self._plan(memory.planned_b, atoms)
+        self._mask_xyz = memory.mask_xyz
+        scaled = self.scaling.apply(memory.scale, f_protein, memory.f_mask)
+        self._keep(memory.f_mask, memory.solvent_fraction, memory.scale, scaled, memory.sigmaa)
+
+    def _keep(
+        self, f_mask: C128 | None, fraction: float | None, scale: Scale, scaled: ScaledModel, sigmaa: SigmaA
+    ) -> Fit:
+        d, model_variance = sigmaa.on(self.reflections.inv_d2)
         self.fit = Fit(f_mask, fraction, scale, scaled, sigmaa, d, model_variance * scaled.k_aniso**2)
         return self.fit
 
@@ -176,7 +218,7 @@ class Experiment:
         return slope, information
 
     def _moved(self, xyz: F64) -> bool:
-        assert self.mask is not None
+        assert self.mask is not None and self._mask_xyz is not None
         shift = xyz[self.mask.atom] - self._mask_xyz
         return float(np.sqrt(np.mean(np.sum(shift**2, axis=1)))) > MASK_SHIFT
 

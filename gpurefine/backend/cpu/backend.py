@@ -8,10 +8,11 @@ from .density import DensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
 from .restraints import RestraintOps
+from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CpuBackend(DensityOps, TargetOps, MaskOps, RestraintOps, SolveOps):
+class CpuBackend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs every operation of the table on the CPU."""
 
     name = "cpu"

@@ -10,6 +10,7 @@ import numpy as np
 from .gaussian_rows import LOG2_E, density_row, derivative_rows
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
 
+
 @nb.njit
 def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
     """First and last (not wrapped) plane of one axis that each atom's sphere touches."""

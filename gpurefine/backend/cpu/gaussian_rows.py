@@ -1,7 +1,7 @@
 """Sums of Gaussians and their derivatives along one grid row.
 
-Written out for three and for five Gaussians, because only loops without an inner loop become SIMD code.  Form factors are
-padded with Gaussians of no weight to the next of the two.
+Written out for three and for five Gaussians, because only loops without an inner loop become SIMD code.  Form factors
+are padded with Gaussians of no weight to the next of the two.
 """
 
 from __future__ import annotations

@@ -75,12 +75,40 @@ def _ball(shape: tuple[int, int, int], orth: NDArray[np.float64], radius: float)
     return offsets[keep][np.argsort(distance[keep], kind="stable")].astype(np.int64)
 
 
-def periodic_labels(mask: NDArray[np.int8]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Connected regions of mask == 1 on a periodic grid.
+@nb.njit(parallel=True, cache=True)
+def _label_sizes(labels: Array, n: int) -> Array:
+    """Number of points of each label 0 … n."""
+    nu, nv, nw = labels.shape
+    part = np.zeros((nu, n + 1), np.int64) if n < 2000 else np.zeros((1, n + 1), np.int64)
+    if n < 2000:
+        for u in nb.prange(nu):
+            for v in range(nv):
+                for w in range(nw):
+                    part[u, labels[u, v, w]] += 1
+    else:
+        for u in range(nu):
+            for v in range(nv):
+                for w in range(nw):
+                    part[0, labels[u, v, w]] += 1
+    return part.sum(axis=0)
 
-    Returns:
-        labels (nu, nv, nw) int32, 0 outside, and the number of points of each label (n_label + 1,); regions that touch
-        through the cell's faces share the smallest of their labels.
+
+@nb.njit(parallel=True, cache=True)
+def _clear(mask: Array, labels: Array, small: Array) -> None:
+    """Set mask to 0 at points whose label is small."""
+    nu, nv, nw = labels.shape
+    for u in nb.prange(nu):
+        for v in range(nv):
+            for w in range(nw):
+                if small[labels[u, v, w]]:
+                    mask[u, v, w] = 0
+
+
+def remove_small_regions(mask: NDArray[np.int8], min_points: float) -> None:
+    """Set to 0, in place, connected regions of mask == 1 with fewer than ``min_points`` points.
+
+    Regions that touch through the cell's faces are one; all bookkeeping but the labelling itself is on labels, not
+    points.
     """
     labels, n = scipy.ndimage.label(mask)
     root = np.arange(n + 1)
@@ -88,20 +116,23 @@ def periodic_labels(mask: NDArray[np.int8]) -> tuple[NDArray[np.int32], NDArray[
     def find(a: int) -> int:
         while root[a] != a:
             root[a] = root[root[a]]
-            a = root[a]
+            a = int(root[a])
         return a
 
     for axis in range(3):
-        low = np.take(labels, 0, axis=axis).ravel()
+        low = np.take(labels, 0, axis=axis).ravel().astype(np.int64)
         high = np.take(labels, -1, axis=axis).ravel()
         both = (low > 0) & (high > 0)
-        for a, b in np.unique(np.stack([low[both], high[both]], axis=1), axis=0):
-            ra, rb = find(int(a)), find(int(b))
+        for key in np.unique(low[both] * (n + 1) + high[both]):
+            ra, rb = find(int(key // (n + 1))), find(int(key % (n + 1)))
             if ra != rb:
                 root[max(ra, rb)] = min(ra, rb)
-    merged = np.array([find(a) for a in range(n + 1)], np.int32)
-    labels = merged[labels]
-    return labels, np.bincount(labels.ravel(), minlength=n + 1)
+    merged = np.array([find(a) for a in range(n + 1)])
+    size = np.bincount(merged, _label_sizes(labels, n), minlength=n + 1)[merged]
+    small = size < min_points
+    small[0] = False
+    if small.any():
+        _clear(mask, labels, small)
 
 
 class MaskOps:
@@ -127,9 +158,5 @@ class MaskOps:
         else:
             out = marked
         point = abs(float(np.linalg.det(orth))) / float(np.prod(shape))
-        labels, size = periodic_labels(out)
-        small = size * point < min_volume
-        small[0] = False
-        if small.any():
-            out[small[labels]] = 0
+        remove_small_regions(out, min_volume / point)
         return out.astype(np.float32)

@@ -6,10 +6,11 @@ from .density import DensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
 from .restraints import RestraintOps
+from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class ReferenceBackend(DensityOps, TargetOps, MaskOps, RestraintOps, SolveOps):
+class ReferenceBackend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs every operation of the table by its definition."""
 
     name = "reference"

@@ -1,0 +1,88 @@
+"""Normal equations of the scale fit in one pass over the reflections."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from ..plans import ScaleEquations, ScaleSystem
+from .rows import Array
+
+CHUNKS = 32
+"""Partial sums: their number is fixed, so that the result has the same bits for any number of threads."""
+
+
+@nb.njit(parallel=True, cache=True)
+def _residuals(f_obs: Array, factor: Array, k_mask: Array, f_protein: Array, f_mask: Array, out: Array) -> None:
+    for n in nb.prange(len(f_obs)):
+        out[n] = f_obs[n] - factor[n] * abs(f_protein[n] + k_mask[n] * f_mask[n])
+
+
+@nb.njit(parallel=True, cache=True)
+def _accumulate(
+    f_obs: Array, factor: Array, k_mask: Array, f_protein: Array, f_mask: Array, common: Array, by_mask: Array,
+    mask_left: Array, mask_weight: Array, n_mask: int, iso_left: Array, iso_weight: Array, n_iso: int, floor: float,
+    normal: Array, right: Array,
+) -> None:
+    size = len(f_obs)
+    n_common, n_by_mask = common.shape[1], by_mask.shape[1]
+    first_mask = n_common + n_by_mask
+    first_iso = first_mask + n_mask
+    for chunk in nb.prange(CHUNKS):
+        value = np.zeros(n_common + n_by_mask + 4)
+        place = np.zeros(n_common + n_by_mask + 4, np.int64)
+        h, g = normal[chunk], right[chunk]
+        for n in range(chunk * size // CHUNKS, (chunk + 1) * size // CHUNKS):
+            inner = f_protein[n] + k_mask[n] * f_mask[n]
+            length = abs(inner)
+            amplitude = factor[n] * length
+            residual = f_obs[n] - amplitude
+            weight = 1.0 / max(abs(residual), floor)
+            slope = 0.0
+            if length > 0.0:
+                slope = factor[n] * (inner.real * f_mask[n].real + inner.imag * f_mask[n].imag) / length
+            count = 0
+            for k in range(n_common):
+                value[count], place[count] = amplitude * common[n, k], k
+                count += 1
+            for k in range(n_by_mask):
+                value[count], place[count] = slope * by_mask[n, k], n_common + k
+                count += 1
+            if n_mask > 0:
+                value[count], place[count] = slope * (1.0 - mask_weight[n]), first_mask + mask_left[n]
+                value[count + 1], place[count + 1] = slope * mask_weight[n], first_mask + mask_left[n] + 1
+                count += 2
+            if n_iso > 0:
+                value[count], place[count] = amplitude * (1.0 - iso_weight[n]), first_iso + iso_left[n]
+                value[count + 1], place[count + 1] = amplitude * iso_weight[n], first_iso + iso_left[n] + 1
+                count += 2
+            for i in range(count):
+                scaled = weight * value[i]
+                g[place[i]] += scaled * residual
+                for j in range(i + 1):
+                    h[place[i], place[j]] += scaled * value[j]
+
+
+class ScaleOps:
+    """The scale fit's sums compiled by numba."""
+
+    def scale_residuals(self, system: ScaleSystem) -> NDArray[np.float64]:
+        """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        out = np.empty(len(system.f_obs))
+        _residuals(system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, out)
+        return out
+
+    def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
+        """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        total = system.n_parameters
+        normal, right = np.zeros((CHUNKS, total, total)), np.zeros((CHUNKS, total))
+        _accumulate(
+            system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, system.common, system.by_mask,
+            system.mask_left, system.mask_weight, system.n_mask, system.iso_left, system.iso_weight, system.n_iso,
+            floor, normal, right,
+        )
+        lower = normal.sum(axis=0)
+        # entries (i, j) were added once for i ≥ j in the order of the columns, which is the order of the parameters
+        full = np.tril(lower) + np.triu(lower, 1).T
+        return ScaleEquations(full + np.tril(full, -1).T, right.sum(axis=0))
