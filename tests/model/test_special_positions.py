@@ -101,7 +101,8 @@ def test_divided_atom_scatters_once() -> None:
     crystal, triclinic = make_crystal("P 1 2 1", 12.0), make_crystal("P 1", 12.0)
     hkl = unique_hkl(crystal, 2.5)
     site = crystal.orth @ np.array([0.5, 0.3, 0.0])
-    atoms, _, _ = place_on_special_positions(model(crystal, [site + np.array([0.05, 0.0, 0.02])], [1.0]), crystal, ["a"])
+    given = model(crystal, [site + np.array([0.05, 0.0, 0.02])], [1.0])
+    atoms, _, _ = place_on_special_positions(given, crystal, ["a"])
     scatterers = replace(
         scatter_atoms(crystal, 1), xyz=atoms.xyz, u_aniso=atoms.u_aniso, is_aniso=atoms.is_aniso,
         weight=atoms.scattering_weight, kind=atoms.scatterer,
