@@ -154,7 +154,7 @@ class ScaleSystem:
     @property
     def n_parameters(self) -> int:
         """Number of parameters."""
-        return self.common.shape[1] + self.by_mask.shape[1] + self.n_mask + self.n_iso
+        return int(self.common.shape[1] + self.by_mask.shape[1] + self.n_mask + self.n_iso)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

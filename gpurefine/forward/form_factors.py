@@ -1,8 +1,8 @@
 """Form factors with fewer Gaussians: as many as the resolution needs, no more.
 
-Tables have five Gaussians an element so as to serve to 0.25 Å.  Up to the resolution of a data set two or three describe
-the same curve to a few parts in 10⁵, and every Gaussian saved is an exponential saved at every grid point of every
-atom.
+Tables have five Gaussians an element so as to serve to 0.25 Å.  Up to the resolution of a data set two or three
+describe the same curve to a few parts in 10⁵, and every Gaussian saved is an exponential saved at every grid point of
+every atom.
 """
 
 from __future__ import annotations

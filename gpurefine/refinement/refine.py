@@ -21,8 +21,9 @@ from .weights import next_weight, starting_weight
 F64 = NDArray[np.float64]
 
 HYDROGEN_SHIFT = 0.015
-"""Å r.m.s.: regenerated hydrogens nearer than this stay where riding has left them until they have drifted farther; it saves
-one of the two structure-factor calculations of a late cycle."""
+"""Å r.m.s.: regenerated hydrogens nearer than this stay where riding has left them until they have drifted farther; it
+saves one of the two structure-factor calculations of a late cycle."""
+
 Progress = Callable[[CycleRecord], None]
 
 
