@@ -6,7 +6,7 @@ import numpy as np
 
 from .ops import Backend
 from .ops_restraints import ContactRules, GeometryTerms, Repulsions, SymmetryArrays
-from .plans import DensityPlan, FourierPlan, Scatterers
+from .plans import DensityPlan, FourierPlan, ScaleSystem, Scatterers
 
 SIDE = 12.0
 """Å, edge of the cubic cell."""
@@ -16,8 +16,10 @@ def warm_up(backend: Backend) -> None:
     """Call every operation once, with arrays of the types and layouts that a refinement gives it."""
     _density(backend)
     _likelihood(backend)
+    _scale(backend)
     _restraints(backend)
-    backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1.0)
+    # a cavity limit beyond the cell, so that the clearing of small regions runs too
+    backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1e6)
     index = np.array([1, 0], np.int32)
     for size in (1, 3):
         diagonal, off = np.tile(np.eye(size), (2, 1, 1)), np.zeros((1, size, size))
@@ -51,6 +53,14 @@ def _likelihood(backend: Backend) -> None:
     one, centric = np.ones(2), np.array([False, True])
     backend.rice(one, one, one.astype(np.complex128), one, one, one, centric, True)
     backend.rice_sigmaa(one, one, one, one, one, one, centric)
+
+
+def _scale(backend: Backend) -> None:
+    one, f = np.ones(2), np.ones(2, np.complex128)
+    left, weight = np.zeros(2, np.intp), np.full(2, 0.5)
+    system = ScaleSystem(one, one, one, f, f, np.ones((2, 2)), np.ones((2, 2)), left, weight, 2, left, weight, 2)
+    backend.scale_residuals(system)
+    backend.scale_equations(system, 1.0)
 
 
 def _restraints(backend: Backend) -> None:
