@@ -19,7 +19,8 @@ class Console:
     On a terminal a bar below the cycle lines tells how far the run is; into a file or a pipe only the lines go.
     """
 
-    def __init__(self, cycles: int, quiet: bool = False) -> None:
+    def __init__(self, cycles: int | None, quiet: bool = False) -> None:
+        """``cycles`` that the run is to have, None where that is not known beforehand."""
         self.cycles = cycles
         self.quiet = quiet
         self._header_shown = False
@@ -32,7 +33,7 @@ class Console:
 
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
             self._bar = Progress(*columns, transient=True)
-            self._task = self._bar.add_task("reading", total=self.cycles + 1)
+            self._task = self._bar.add_task("reading", total=None if self.cycles is None else self.cycles + 1)
             self._bar.start()
         return self
 
@@ -59,7 +60,9 @@ class Console:
         self.line(cycle_line(event))
         if self._bar is not None:
             following = event.cycle + 1
-            text = f"cycle {following} of {self.cycles}" if following <= self.cycles else "maps and files"
+            text = "cycle" if self.cycles is None else f"cycle {following} of {self.cycles}"
+            if self.cycles is not None and following > self.cycles:
+                text = "maps and files"
             self._bar.update(self._task, completed=following, description=text)
 
     def line(self, text: str) -> None:
@@ -71,8 +74,9 @@ class Console:
             return
         try:
             click.echo(text)
-        except BrokenPipeError:
-            # Whoever read the lines has gone (gpurefine refine ... | head): the refinement goes on, silently.
+        except OSError:
+            # Whoever read the lines has gone (gpurefine refine ... | head), or their disk is full: the refinement goes on,
+            # silently.
             self.quiet = True
             with open(os.devnull, "w", encoding="utf-8") as nowhere:
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())

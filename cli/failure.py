@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import platform
@@ -11,19 +12,23 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 import click
 
 from gpurefine import __version__
-from gpurefine.errors import GpurefineError, InterruptedRefinement
+from gpurefine.errors import DeviceError, GpurefineError, InterruptedRefinement, OutputError
 
 INTERRUPTED = 130
 TERMINATED = 143
 BUG = 70
 """Exit code when gpurefine itself is at fault (EX_SOFTWARE of the BSD convention)."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What the system says where nothing more can be written."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -52,7 +57,8 @@ def say(text: str) -> None:
     """Print ``text`` on the error stream, as one wrapped paragraph where a person reads it."""
     if sys.stderr.isatty():
         text = click.wrap_text(text, width=min(100, shutil.get_terminal_size().columns))
-    click.echo(text, err=True)
+    with suppress(OSError):  # nobody listens
+        click.echo(text, err=True)
 
 
 def traceback_file(prefix: str | None) -> Path | None:
@@ -81,12 +87,12 @@ def traceback_file(prefix: str | None) -> Path | None:
 
 def report(error: BaseException, prefix: str | None = None) -> int:
     """Tell the user what happened; returns the exit code.  Called while ``error`` is handled."""
-    if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):
-        say("gpurefine was asked to stop (SIGTERM). Nothing unfinished was left behind.")
-        return TERMINATED
     if isinstance(error, InterruptedRefinement):
         say(str(error) or "gpurefine was interrupted.")
-        return INTERRUPTED
+        return TERMINATED if isinstance(error.__cause__, Terminated) else INTERRUPTED
+    if isinstance(error, Terminated):
+        say("gpurefine was asked to stop (SIGTERM). Nothing unfinished was left behind.")
+        return TERMINATED
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         say("gpurefine was interrupted. Nothing unfinished was left behind.")
         return INTERRUPTED
@@ -95,7 +101,10 @@ def report(error: BaseException, prefix: str | None = None) -> int:
         return error.exit_code
     if isinstance(error, MemoryError):
         say("Error: the memory of this machine does not suffice for this model and resolution.")
-        return BUG
+        return DeviceError.exit_code
+    if isinstance(error, OSError) and error.errno in FULL:
+        say(f"Error: {error.filename or 'A file'} cannot be written: {error.strerror}; free some space.")
+        return OutputError.exit_code
     path = traceback_file(prefix)
     where = f"and send the file {path}, which says where" if path else "with the command you gave"
     what = f"{type(error).__name__}: {error}"

@@ -5,20 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from gpurefine.config import ChemistryOptions, Config, DataOptions, RefineOptions, RunOptions, SolventOptions
-
-GROUPS: dict[str, type] = {
-    "data": DataOptions,
-    "chemistry": ChemistryOptions,
-    "solvent": SolventOptions,
-    "refine": RefineOptions,
-    "run": RunOptions,
-}
-"""Field of :class:`Config` → the dataclass that holds the group's options, in the order of the help text."""
+from gpurefine.config import GROUPS, Config
+from gpurefine.config_file import config_from_values, merged, read_config_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -114,18 +108,48 @@ def group_options(name: str, group: type) -> Callable[[Function], Function]:
     return add
 
 
-def config_from(model: str, data_file: str, prefix: str, values: Mapping[str, Any], **fixed: dict[str, Any]) -> Config:
+def given_values(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of what click parsed ("group__field" → value) that which stood on the command line: group → field → value."""
+    context = click.get_current_context()
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if "__" in name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            group, field = name.split("__", 1)
+            given.setdefault(group, {})[field] = value
+    return given
+
+
+def config_from(
+    files: Mapping[str, str | None],
+    config_file: str | None,
+    values: Mapping[str, Any],
+    ending: str,
+    **fixed: dict[str, Any],
+) -> Config:
     """The configuration that the command line asks for.
 
-    ``values`` holds what click parsed ("group__field" → value); ``fixed`` (group → field → value) overrides it.
-    Fields that were no option of the command keep their defaults.
+    Args:
+        files: model, data_file and prefix as given, None where not.
+        config_file: the file of --config; what stands on the command line wins over it.
+        values: what click parsed; options that were not given have their defaults.
+        ending: what is appended to the model's name where there is no prefix.
+        fixed: group → field → value, wins over everything.
+
+    Raises:
+        click.UsageError: there is no model or no data.
     """
-    groups: dict[str, Any] = {}
-    for name, group in GROUPS.items():
-        chosen = {
-            field.name: values[f"{name}__{field.name}"]
-            for field in options_of(group)
-            if f"{name}__{field.name}" in values
-        }
-        groups[name] = group(**(chosen | fixed.get(name, {})))
-    return Config(model=model, data_file=data_file, prefix=prefix, **groups)
+    stated = {} if config_file is None else read_config_file(config_file)
+    given = {name: value for name, value in files.items() if value is not None}
+    all_values = merged(stated, given, given_values(values), fixed)
+    for key, argument in (("model", "MODEL"), ("data_file", "DATA")):
+        if not all_values.get(key):
+            where = f", nor does {config_file} name one as {key}" if config_file else ""
+            raise click.UsageError(f"Missing argument {argument}{where}.", click.get_current_context())
+    all_values.setdefault("prefix", default_prefix(all_values["model"], ending))
+    return config_from_values(all_values)
+
+
+def default_prefix(model: str, ending: str) -> str:
+    """Prefix in the current folder made from the model's file name: model.pdb.gz → model_refined."""
+    name = Path(model).name.removesuffix(".gz")
+    return (Path(name).stem or "model") + ending

@@ -4,45 +4,99 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gpurefine.config import Config
+from gpurefine.errors import UsageError
 
 from .console import Console, summary
-from .options import GroupedCommand, config_from, config_options
+from .options import Function, GroupedCommand, config_from, config_options
+
+if TYPE_CHECKING:
+    from gpurefine.job import Result
+
+CHANGEABLE = ("resume", "refine__cycles", "run__quiet")
+"""Options that may be given with --resume, which takes all others from the checkpoint."""
 
 
-def default_prefix(model: str, ending: str) -> str:
-    """Prefix in the current folder made from the model's file name: model.pdb.gz → model_refined."""
-    name = Path(model).name.removesuffix(".gz")
-    return (Path(name).stem or "model") + ending
+def command_line() -> str:
+    """The command, for the report."""
+    return shlex.join(["gpurefine", *sys.argv[1:]])
 
 
-def run_job(config: Config, write_model: bool = True) -> None:
-    """Run the job with the console attached, then print the closing table and the files written."""
-    from gpurefine import job
-
-    command = shlex.join(["gpurefine", *sys.argv[1:]])
-    with Console(config.refine.cycles, config.run.quiet) as console:
-        result = job.run(config, command=command, progress=console, write_model=write_model)
+def closing(console: Console, result: Result) -> None:
+    """Print the closing table and the files written."""
     for line in ["", *summary(result.report), "", "Written:", *(f"  {path}" for path in result.files)]:
         console.line(line)
 
 
+def run_job(config: Config, write_model: bool = True) -> None:
+    """Run the job with the console attached."""
+    from gpurefine import job
+
+    with Console(config.refine.cycles, config.run.quiet) as console:
+        result = job.run(config, command=command_line(), progress=console, write_model=write_model)
+    closing(console, result)
+
+
+def resume_job(prefix: str, cycles: int | None, quiet: bool) -> None:
+    """Go on with a run that was stopped."""
+    from gpurefine import job
+
+    prefix = prefix.removesuffix(".checkpoint")
+    with Console(cycles, quiet) as console:
+        result = job.resume(prefix, cycles, command=command_line(), progress=console, quiet=quiet or None)
+    closing(console, result)
+
+
+def config_file_option() -> Callable[[Function], Function]:
+    """The option --config."""
+    return click.option(
+        "--config", "config_file", metavar="FILE.toml",
+        help="Read options from a file such as PREFIX.toml of an earlier run; those given here win over it.",
+    )  # fmt: skip
+
+
 @click.command(cls=GroupedCommand, short_help="Refine a model against data.")
-@click.argument("model", metavar="MODEL")
-@click.argument("data", metavar="DATA")
+@click.argument("model", metavar="MODEL", required=False)
+@click.argument("data", metavar="DATA", required=False)
 @click.option(
     "-o", "--output", "prefix", metavar="PREFIX",
-    help="Results go to PREFIX.cif, .pdb, .mtz, .json, .log. Default: the model's name with _refined, in this folder.",
+    help="Results go to PREFIX.cif, .pdb, .mtz, .json, .log, .toml. Default: the model's name with _refined, in this "
+    "folder.",
+)  # fmt: skip
+@config_file_option()
+@click.option(
+    "--resume", metavar="PREFIX",
+    help="Go on with the run that was to write PREFIX.* and was stopped. Its options stay, only --cycles may change.",
 )  # fmt: skip
 @config_options()
-def refine(model: str, data: str, prefix: str | None, **values: Any) -> None:
+def refine(
+    model: str | None, data: str | None, prefix: str | None, config_file: str | None, resume: str | None, **values: Any
+) -> None:
     """Refine MODEL (PDB or mmCIF) against DATA (MTZ with merged amplitudes or intensities).
 
     Writes the refined model, map coefficients that Coot opens by itself, the statistics as JSON and a log.
     """
-    run_job(config_from(model, data, prefix or default_prefix(model, "_refined"), values))
+    if resume is None:
+        files = {"model": model, "data_file": data, "prefix": prefix}
+        run_job(config_from(files, config_file, values, "_refined"))
+        return
+    context = click.get_current_context()
+    given = [
+        parameter for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]  # fmt: skip
+    for parameter in given:
+        if parameter.name not in CHANGEABLE:
+            what = parameter.opts[-1] if isinstance(parameter, click.Option) else (parameter.name or "").upper()
+            raise UsageError(
+                f"--resume goes on with the files and options of the run that was stopped; leave out {what} "
+                f"(only --cycles and --quiet may be given), or start a new run."
+            )
+    cycles = values["refine__cycles"] if any(p.name == "refine__cycles" for p in given) else None
+    resume_job(resume, cycles, values["run__quiet"])

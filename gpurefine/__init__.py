@@ -20,13 +20,15 @@ from .config import Config
 from .errors import GpurefineError
 
 if TYPE_CHECKING:
-    from .job import Problem, Result, read, run, structure_factors
+    from .job import Problem, Result, read, resume, run, structure_factors
 
 __version__ = "0.1.0"
 
-__all__ = ["Config", "GpurefineError", "Problem", "Result", "__version__", "read", "run", "structure_factors"]
+__all__ = [
+    "Config", "GpurefineError", "Problem", "Result", "__version__", "read", "resume", "run", "structure_factors",
+]
 
-_FROM_JOB = ("Problem", "Result", "read", "run", "structure_factors")
+_FROM_JOB = ("Problem", "Result", "read", "resume", "run", "structure_factors")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Options, each with one home: a dataclass field with default, unit and help.
 
-The command line and the TOML reader are generated from these fields, so that an option that is not
-here does not exist.  Each field's metadata holds ``help`` (for a crystallographer), ``unit``, ``choices``,
-``flag`` (the option's spelling when it is not the field's name) and ``metavar``.
+The command line and the TOML reader (:mod:`gpurefine.config_file`) are generated from these fields, so that an option
+that is not here does not exist.  Each field's metadata holds ``help`` (for a crystallographer), ``unit``,
+``choices``, ``flag`` (the option's spelling when it is not the field's name) and ``metavar``.
 """
 
 from __future__ import annotations
@@ -197,3 +197,9 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """Every option with its effective value, for the report."""
         return dataclasses.asdict(self)
+
+
+GROUPS: dict[str, Any] = {
+    field.name: type(field.default) for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.default)
+}
+"""Field of :class:`Config` → the dataclass that holds the group's options, in the order of the workflow."""

@@ -6,6 +6,7 @@ same in steps, for use from Python.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -14,10 +15,11 @@ from typing import Any
 
 from .backend import create, describe_choice
 from .backend.ops import Backend
-from .config import ChemistryOptions, Config, DataOptions, RefineOptions, RunOptions, SolventOptions
-from .errors import InputError, UsageError
+from .checkpoints import Keeper, Start, check_problem, input_files, read_start
+from .config import GROUPS, Config, RefineOptions
+from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, UsageError
 from .fcalc import StructureFactors, structure_factors
-from .io.atomic import check_output_folder
+from .io.atomic import SUFFIXES, check_output_folder
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
 from .io.scattering import xray_gaussians
@@ -25,17 +27,15 @@ from .io.structure import InputModel, Structure, read_model, structure_crystal
 from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
 from .refinement import refine as loop
+from .refinement.checkpoint import Snapshot, restore, take
+from .refinement.refine import Refinement
 from .refinement.report import final_report
 from .refinement.setup import build_objective
 from .refinement.timing import Timer
 
-__all__ = ["Problem", "Result", "StructureFactors", "read", "run", "structure_factors"]
+__all__ = ["Problem", "Result", "StructureFactors", "read", "resume", "run", "structure_factors"]
 
 Progress = Callable[[str | CycleRecord], None]
-GROUPS: dict[str, type] = {
-    "data": DataOptions, "chemistry": ChemistryOptions, "solvent": SolventOptions, "refine": RefineOptions,
-    "run": RunOptions,
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,15 +46,17 @@ class Result:
         report: statistics of every cycle, shells, restraints, maps.
         structure: the refined model (gemmi), hydrogens only where they are to be written.
         files: paths written, after :meth:`write` or :func:`run`.
+        stopped: what ended the refinement before its last cycle; the report is then that of the last finished cycle.
     """
 
     report: Report
     structure: Structure
     problem: Problem
     files: tuple[str, ...] = ()
+    stopped: BaseException | None = None
 
     def write(self, prefix: str, command: str = "", model: bool = True) -> Result:
-        """Write PREFIX.cif, .pdb, .mtz, .json and .log; without ``model`` only the last three.
+        """Write PREFIX.cif, .pdb, .mtz, .json, .log and .toml; without ``model`` not the first two.
 
         Raises:
             OutputError: a file cannot be written; none is then left half done.
@@ -62,7 +64,7 @@ class Result:
         config = replace(self.problem.config, prefix=str(prefix))
         document = self.problem.model.document
         write_all(str(prefix), self.structure, document, self.problem.data, self.report, config, command, model)
-        suffixes = (".cif", ".pdb", ".mtz", ".json", ".log") if model else (".mtz", ".json", ".log")
+        suffixes = [s for s in SUFFIXES if model or s not in (".cif", ".pdb")]
         written = tuple(str(prefix) + s for s in suffixes if Path(str(prefix) + s).is_file())
         return replace(self, files=written)
 
@@ -91,6 +93,24 @@ class Problem:
             NumericalError: the calculation failed.
         """
         options = self.config.refine if cycles is None else replace(self.config.refine, cycles=cycles)
+        result = self.attempt(options, progress)
+        if result.stopped is not None:
+            raise result.stopped
+        return result
+
+    def attempt(
+        self,
+        options: RefineOptions,
+        progress: Progress | None = None,
+        keep: Callable[[Snapshot], str | None] | None = None,
+        start: Snapshot | None = None,
+    ) -> Result:
+        """As :meth:`refine`, but a refinement that is stopped once cycle 0 is finished yields its last finished cycle.
+
+        Args:
+            keep: is given every finished cycle, and returns what the user is to be told.
+            start: the cycle to go on from.
+        """
         began = time.perf_counter() - sum(self.timer.seconds.values())
         objective, told = build_objective(
             self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
@@ -99,17 +119,46 @@ class Problem:
         )
         messages = [*self.messages, *told]
         _tell(progress, told)
-        state = loop.start(objective, options)
-        _tell(progress, state.cycles)
-        for _ in range(options.cycles):
-            _tell(progress, [loop.run_cycle(state, options)])
+        last = start
+        try:
+            if last is None:
+                state = loop.start(objective, options)
+                last = take(state)
+                self._finished(last, keep, progress, messages)
+            else:
+                state = restore(objective, last)
+            while state.cycles[-1].cycle < options.cycles:
+                loop.run_cycle(state, options)
+                last = take(state)
+                self._finished(last, keep, progress, messages)
+            return self._result(state, messages, options, began)
+        except (KeyboardInterrupt, NumericalError) as error:
+            if last is None:
+                raise
+            messages.append(_what_stopped(error, last.cycles[-1].cycle, options.cycles))
+            result = self._result(restore(objective, last), messages, options, began)
+            return replace(result, stopped=error)
+
+    def _finished(
+        self, last: Snapshot, keep: Callable[[Snapshot], str | None] | None, progress: Progress | None,
+        messages: list[str],
+    ) -> None:
+        """Keep a cycle and tell of it."""
+        with self.timer("checkpoint"):
+            failure = None if keep is None else keep(last)
+        _tell(progress, last.cycles[-1:])
+        if failure is not None:
+            messages.append(failure)
+            _tell(progress, [failure])
+
+    def _result(self, state: Refinement, messages: list[str], options: RefineOptions, began: float) -> Result:
         with self.timer("output"):
             structure = update_structure(
                 self.chemistry, state.state.xyz, state.state.b_iso, self.config.chemistry.write_hydrogens,
                 options.adp == "iso",
             )
         device = f"{self.backend.name}, {self.backend.threads} threads"
-        report = final_report(state, self.chemistry.labels, self.data.free_value, device, messages)
+        report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
         report.scale.probe_radius = self.config.solvent.probe_radius
         report.timing = {**self.timer.seconds, "total": time.perf_counter() - began}
         return Result(report, structure, self)
@@ -178,10 +227,104 @@ def run(config: Config, command: str = "", progress: Progress | None = None, wri
     Raises:
         GpurefineError: anything the user can put right, as one sentence.
     """
-    check_output_folder(config.prefix, (config.model, config.data_file))
+    check_output_folder(config.prefix, input_files(config))
     problem = prepare(config, progress)
-    result = problem.refine(progress=progress)
-    return result.write(config.prefix, command, write_model)
+    keeper = None
+    if write_model and config.refine.cycles > 0:
+        keeper = Keeper(config, problem.backend, problem.chemistry, problem.data, False)
+    return _complete(problem, keeper, None, command, progress, write_model)
+
+
+def resume(
+    prefix: str,
+    cycles: int | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+    quiet: bool | None = None,
+) -> Result:
+    """Go on with a run that was stopped, from PREFIX.checkpoint: ``gpurefine refine --resume``.
+
+    On the same device with as many threads the results are those of a run that was never stopped.
+
+    Args:
+        prefix: output prefix of the run, which keeps all its options.
+        cycles: number of cycles in all; default: as the run was to have. quiet: replaces the run's option.
+
+    Raises:
+        InputError: there is no checkpoint, it is damaged, or an input file has changed.
+        UsageError: more cycles are finished than asked for.
+        GpurefineError: as :func:`run`.
+    """
+    start = _start(prefix, cycles, quiet)
+    config = start.config
+    check_output_folder(config.prefix, input_files(config))
+    problem = replace(prepare(start.run_config(), progress), config=config)
+    told = check_problem(start, problem.backend, problem.chemistry, problem.data)
+    _tell(progress, told)
+    problem = replace(problem, messages=(*problem.messages, *told))
+    _tell(progress, start.snapshot.cycles)
+    keeper = Keeper(config, problem.backend, problem.chemistry, problem.data, True)
+    return _complete(problem, keeper, start.snapshot, command, progress, True)
+
+
+def _start(prefix: str, cycles: int | None, quiet: bool | None) -> Start:
+    """The checkpoint with what may be changed."""
+    start = read_start(prefix)
+    if cycles is not None and cycles < start.cycle:
+        raise UsageError(f"--cycles {cycles} is too few: the run to be resumed has finished cycle {start.cycle}.")
+    config = start.config
+    if cycles is not None:
+        config = replace(config, refine=replace(config.refine, cycles=cycles))
+    if quiet is not None:
+        config = replace(config, run=replace(config.run, quiet=quiet))
+    return replace(start, config=config)
+
+
+def _complete(
+    problem: Problem, keeper: Keeper | None, start: Snapshot | None, command: str, progress: Progress | None,
+    write_model: bool,
+) -> Result:
+    """Refine and write, also what there is when the refinement is stopped before its end."""
+    config = problem.config
+    if keeper is None:  # nothing takes so long that half of it would be worth anything
+        return problem.refine(progress=progress).write(config.prefix, command, write_model)
+    try:
+        result = problem.attempt(config.refine, progress, keeper.keep, start)
+        try:
+            result = result.write(config.prefix, command, write_model)
+        except KeyboardInterrupt as error:
+            if result.stopped is not None:
+                raise
+            last = result.report.cycles[-1].cycle
+            result.report.messages.append(_what_stopped(error, last, config.refine.cycles))
+            result = replace(result.write(config.prefix, command, write_model), stopped=error)
+    except (KeyboardInterrupt, OutputError) as error:
+        if not keeper.usable:
+            raise
+        advice = f"To go on: gpurefine refine --resume {shlex.quote(config.prefix)}"
+        if isinstance(error, OutputError):
+            raise OutputError(f"{error} The refinement is not lost. {advice}") from error
+        raise InterruptedRefinement(f"Stopped at once, without writing results. {advice}") from error
+    if result.stopped is None:
+        keeper.remove()
+        return result
+    last = result.report.cycles[-1].cycle
+    what = f"{_what_stopped(result.stopped, last, config.refine.cycles)} Written: {', '.join(result.files)}."
+    if isinstance(result.stopped, NumericalError):
+        keeper.remove()  # the same cycle would fail again
+        raise NumericalError(what) from result.stopped
+    if keeper.usable:
+        what += f" To go on: gpurefine refine --resume {shlex.quote(config.prefix)}"
+    raise InterruptedRefinement(what) from result.stopped
+
+
+def _what_stopped(error: BaseException, last: int, cycles: int) -> str:
+    """A sentence on why the results are those of cycle ``last`` of ``cycles``."""
+    if isinstance(error, NumericalError):
+        where = f"failed in cycle {last + 1} of {cycles}"
+        return f"The refinement {where}: {error} The results are those after cycle {last}."
+    where = f"in cycle {last + 1} of {cycles}" if last < cycles else "after its last cycle"
+    return f"The refinement was interrupted {where}; the results are those after cycle {last}."
 
 
 def _tell(progress: Progress | None, items: Any) -> None:

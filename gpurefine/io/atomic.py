@@ -6,13 +6,18 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+from ..config_file import is_ours
 from ..errors import OutputError, UsageError
 
-SUFFIXES = (".cif", ".pdb", ".mtz", ".json", ".log")
+SUFFIXES = (".cif", ".pdb", ".mtz", ".json", ".log", ".toml")
 """The files of one run: PREFIX + each of these."""
 
 
@@ -47,20 +52,41 @@ def stage(path: str | Path, content: bytes) -> Staged:
 
 
 def publish(files: Iterable[Staged]) -> None:
-    """Give every staged file its name.
+    """Give every staged file its name; Ctrl-C and SIGTERM wait until all are renamed.
 
     Raises:
         OutputError: a file cannot be renamed; those not yet renamed are deleted.
     """
     waiting = list(files)
+    with signals_wait():
+        try:
+            while waiting:
+                os.replace(waiting[0].temporary, waiting[0].target)
+                waiting.pop(0)
+        except OSError as error:
+            target = waiting[0].target
+            discard(waiting)
+            raise OutputError(_sentence(target, error)) from None
+
+
+@contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """Hold back SIGINT and SIGTERM inside the block (in the main thread, the only one that gets them)."""
+    came: list[int] = []
+    before: dict[signal.Signals, Callable[[int, FrameType | None], Any]] = {}
     try:
-        while waiting:
-            os.replace(waiting[0].temporary, waiting[0].target)
-            waiting.pop(0)
-    except OSError as error:
-        target = waiting[0].target
-        discard(waiting)
-        raise OutputError(_sentence(target, error)) from None
+        if threading.current_thread() is threading.main_thread():
+            for held in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(held)
+                if callable(handler):  # else the process ignores it or dies of it
+                    before[held] = handler
+                    signal.signal(held, lambda number, frame: came.append(number))
+        yield
+    finally:
+        for held, own in before.items():
+            signal.signal(held, own)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def discard(files: Iterable[Staged]) -> None:
@@ -103,6 +129,11 @@ def check_output_folder(prefix: str, inputs: Sequence[str] = ()) -> None:
         for name in inputs:
             if os.path.exists(output) and os.path.exists(name) and output.samefile(name):
                 raise UsageError(f"The output {output} would replace the input {name}; choose another prefix with -o.")
+        if output.suffix == ".toml" and output.exists() and not is_ours(output):
+            raise UsageError(
+                f"{output}, which gpurefine did not write, would be replaced by the options of this run; choose "
+                f"another prefix with -o."
+            )
     discard([stage(outputs[0], b"")])
 
 

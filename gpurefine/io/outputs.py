@@ -8,6 +8,7 @@ from pathlib import Path
 import gemmi
 
 from ..config import Config
+from ..config_file import config_text
 from ..model.records import Report
 from .atomic import Staged, discard, publish, stage
 from .json_out import json_bytes
@@ -27,7 +28,7 @@ def write_all(
     command: str,
     with_model: bool = True,
 ) -> list[str]:
-    """Write PREFIX.cif, .pdb (where the model fits the format), .mtz, .json and .log.
+    """Write PREFIX.cif, .pdb (where the model fits the format), .mtz, .json, .log and .toml.
 
     Nothing appears under its name before all are on disk.  A .pdb of an earlier run under the same prefix is removed
     where this model does not fit the format, so that it is not taken for this run's.
@@ -36,7 +37,7 @@ def write_all(
         prefix: start of the names.
         structure: the refined model; document: the mmCIF it was read from, None for PDB.
         dataset: data as read; report: what the refinement found; config: options; command: the command line.
-        with_model: write the model files too; without, only .mtz, .json and .log.
+        with_model: write the model files too; without, only the others.
 
     Returns:
         What the user is to be told: the files written, and a PDB file that was not.
@@ -63,11 +64,13 @@ def write_all(
             (".mtz", "data and map coefficients"),
             (".json", "report for programs"),
             (".log", "this log"),
+            (".toml", "options of this run, for --config"),
         )
         if suffix not in (".cif", ".pdb") or (with_model and (suffix == ".cif" or misfit is None))
     ]
     contents[".json"] = json_bytes(report, config, command, dataset)
     contents[".log"] = log_text(report, config, dataset, command, written, notes).encode("utf-8")
+    contents[".toml"] = config_text(config).encode("utf-8", "replace")
     staged: list[Staged] = []
     try:
         for suffix, content in contents.items():

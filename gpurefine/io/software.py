@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,17 @@ def program_version() -> str:
         return version(PROGRAM)
     except PackageNotFoundError:
         return "not installed"
+
+
+def dependency_versions() -> dict[str, str]:
+    """Versions of gpurefine, Python and the packages whose arithmetic or libraries a result may depend on."""
+    found = {PROGRAM: program_version(), "python": platform.python_version()}
+    for name in ("numpy", "scipy", "numba", "gemmi"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def software_of_history(history: Sequence[str]) -> tuple[Software, ...]:

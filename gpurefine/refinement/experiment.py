@@ -47,8 +47,8 @@ class Fit:
 class ExperimentMemory:
     """What an experiment carries from one cycle into the next, apart from the atoms.
 
-    ``planned_b`` (n_atom,) Å² that the transform was planned for; ``f_mask`` (n,), ``mask_xyz`` (m, 3) Å where its atoms
-    were and ``solvent_fraction``, None without a mask; ``scale`` and ``sigmaa``.
+    ``planned_b`` (n_atom,) Å² that the transform was planned for; ``f_mask`` (n,), ``mask_xyz`` (m, 3) Å where its
+    atoms were and ``solvent_fraction``, None without a mask; ``scale`` and ``sigmaa``.
     """
 
     planned_b: F64

@@ -1,0 +1,135 @@
+"""A refinement between two cycles as plain arrays and numbers, and back.
+
+Whatever the next cycle depends on beyond the problem itself is here: what can be derived from it without loss (pair
+lists, scaled structure factors) is computed anew, so that a restored refinement continues bit for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..forward.scaling import Scale
+from ..model.records import CycleRecord, RestraintRecord
+from ..target.sigmaa import SigmaA
+from .experiment import ExperimentMemory
+from .objective import Objective, State
+from .refine import Refinement
+
+F64 = NDArray[np.float64]
+C128 = NDArray[np.complex128]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A refinement after a finished cycle.
+
+    Attributes:
+        xyz: (n, 3) Å; b_iso: (n,) Å²; f_protein: (n_refl,) electrons, of the plan in use when they were computed.
+        experiment: scale, error model, solvent and the plan of the transform.
+        weight, damping: of the X-ray term in the next cycle; cycles, restraints: what was recorded.
+    """
+
+    xyz: F64
+    b_iso: F64
+    f_protein: C128
+    experiment: ExperimentMemory
+    weight: float
+    damping: float
+    cycles: tuple[CycleRecord, ...]
+    restraints: tuple[RestraintRecord, ...]
+
+
+def take(refinement: Refinement) -> Snapshot:
+    """The refinement as it stands between two cycles."""
+    state, objective = refinement.state, refinement.objective
+    return Snapshot(
+        state.xyz, state.b_iso, state.f_protein, objective.experiment.memory(), refinement.weight, objective.damping,
+        tuple(refinement.cycles), tuple(refinement.restraints),
+    )
+
+
+def restore(objective: Objective, snapshot: Snapshot) -> Refinement:
+    """The refinement that ``snapshot`` was taken of, on the same problem."""
+    objective.damping = snapshot.damping
+    state = State(snapshot.xyz, snapshot.b_iso, snapshot.f_protein)
+    objective.experiment.recall(snapshot.experiment, objective.scatterers(state.xyz, state.b_iso), state.f_protein)
+    objective.list_contacts(state.xyz)
+    return Refinement(objective, state, list(snapshot.cycles), list(snapshot.restraints), snapshot.weight)
+
+
+def to_plain(snapshot: Snapshot) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Arrays by name, and the rest as dictionaries, lists, numbers and strings."""
+    arrays: dict[str, NDArray[Any]] = {}
+    plain = _split(snapshot, "", arrays)
+    assert isinstance(plain, dict)
+    return arrays, plain
+
+
+def from_plain(arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Snapshot:
+    """The inverse of :func:`to_plain`.
+
+    Raises:
+        KeyError, TypeError, ValueError: something is missing or of another kind.
+    """
+    own = _own(arrays, plain, "")
+    inner = _own(arrays, plain["experiment"], "experiment.")
+    inner["scale"] = Scale(**_own(arrays, plain["experiment"]["scale"], "experiment.scale."))
+    inner["sigmaa"] = SigmaA(**_own(arrays, plain["experiment"]["sigmaa"], "experiment.sigmaa."))
+    own["experiment"] = ExperimentMemory(**inner)
+    own["cycles"] = tuple(CycleRecord(**record) for record in plain["cycles"])
+    own["restraints"] = tuple(RestraintRecord(**record) for record in plain["restraints"])
+    snapshot = Snapshot(**own)
+    n = len(snapshot.b_iso)
+    if snapshot.xyz.shape != (n, 3) or not snapshot.cycles or snapshot.cycles[-1].cycle != len(snapshot.cycles) - 1:
+        raise ValueError("the parts of the checkpoint do not belong together")
+    return snapshot
+
+
+def fingerprint(*things: Any) -> str:
+    """SHA-256 over everything in ``things``: arrays, dataclasses, texts, numbers, and sequences of these."""
+    digest = hashlib.sha256()
+    for thing in things:
+        _feed(digest, thing)
+    return digest.hexdigest()
+
+
+def _split(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
+    """``value`` without its arrays, which go into ``arrays`` under their dotted names."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return None
+    if dataclasses.is_dataclass(value):
+        inside = f"{name}." if name else ""
+        return {f.name: _split(getattr(value, f.name), inside + f.name, arrays) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_split(item, f"{name}.{k}", arrays) for k, item in enumerate(value)]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _own(arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any], inside: str) -> dict[str, Any]:
+    """The fields directly inside one dataclass; an array of that name goes before a plain value."""
+    return {name: arrays.get(inside + name, value) for name, value in plain.items()}
+
+
+def _feed(digest: Any, thing: Any) -> None:
+    if isinstance(thing, np.ndarray):
+        digest.update(f"{thing.dtype.str}{thing.shape}".encode())
+        digest.update(thing.tobytes())
+    elif dataclasses.is_dataclass(thing):
+        for field in dataclasses.fields(thing):
+            digest.update(field.name.encode())
+            _feed(digest, getattr(thing, field.name))
+    elif isinstance(thing, (tuple, list)):
+        digest.update(f"({len(thing)}".encode())
+        for item in thing:
+            _feed(digest, item)
+    else:
+        digest.update(f"{type(thing).__name__}{thing!r};".encode("utf-8", "backslashreplace"))
