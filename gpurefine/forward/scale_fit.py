@@ -17,6 +17,11 @@ C128 = NDArray[np.complex128]
 _FILTER = 1e-7
 """Eigenvalues of the scaled normal matrix below this share of the largest are not inverted."""
 
+BOUNDS = {
+    "k_sol": (0.0, 0.9), "b_sol": (5.0, 300.0), "babinet_k": (0.0, 0.95), "babinet_b": (50.0, 600.0),
+    "mask": (0.0, 1.2), "iso": (-1.0, 1.0),
+}
+"""Physical range of each kind of parameter: B in Å², values of k_mask, values of ln k_iso."""
 
 THINNED = 10000
 """Reflections that suffice for the coarse search of a start."""
@@ -111,12 +116,13 @@ class ScaleFit:
         return float(np.abs(self.scaling.backend.scale_residuals(system)).sum() / self.f_obs.sum())
 
     def simple_grid(self, scale: Scale) -> Scale:
-        """Best (k_sol, b_sol) of a coarse grid, k and B refitted in each cell by least squares on ln."""
+        """Best solvent parameters of a coarse grid, k and B refitted in each cell by least squares on ln."""
         best, best_loss = scale, np.inf
-        k_values = (0.0, 0.2, 0.35, 0.5) if self.has_mask else (0.0,)
-        for k_sol in k_values:
-            for b_sol in (30.0, 60.0, 100.0) if k_sol else (50.0,):
-                trial = replace(scale, k_sol=k_sol, b_sol=b_sol)
+        masks = [(k, b) for k in (0.2, 0.35, 0.5) for b in (30.0, 60.0, 100.0)] if self.has_mask else []
+        for k_sol, b_sol in [(0.0, 50.0), *masks]:
+            # at babinet_k = 0 its B has no gradient, and a fit from there goes astray
+            for babinet_k in (0.0, 0.3, 0.6) if self.local.babinet else (0.0,):
+                trial = replace(scale, k_sol=k_sol, b_sol=b_sol, babinet_k=babinet_k)
                 trial = self.iterate(trial, 2, only_overall=True)
                 loss = self.loss(trial)
                 if loss < best_loss:
@@ -135,6 +141,10 @@ class ScaleFit:
             normal, rhs = equations.normal, equations.right
             self._tie(scale, names, normal, rhs)
             step = _filtered_solve(normal, rhs)
+            stuck = _stuck(scale, names, step)
+            if stuck.any():
+                step[stuck] = 0.0
+                step[~stuck] = _filtered_solve(normal[np.ix_(~stuck, ~stuck)], rhs[~stuck])
             length = 1.0
             while length > 0.1:
                 trial = _shifted(scale, names, length * step)
@@ -206,15 +216,23 @@ def _shifted(scale: Scale, names: list[str], step: F64) -> Scale:
         else:
             values[name] = getattr(scale, name) + float(shift)
     if mask is not None:
-        mask[1] = np.clip(mask[1], 0.0, 1.2)
+        mask[1] = np.clip(mask[1], *BOUNDS["mask"])
     if iso is not None:
-        iso[1] = np.clip(iso[1], -1.0, 1.0)
-    if "k_sol" in values:
-        values["k_sol"] = float(np.clip(values["k_sol"], 0.0, 0.9))
-    if "b_sol" in values:
-        values["b_sol"] = float(np.clip(values["b_sol"], 5.0, 300.0))
-    if "babinet_k" in values:
-        values["babinet_k"] = float(np.clip(values["babinet_k"], 0.0, 0.95))
-    if "babinet_b" in values:
-        values["babinet_b"] = float(np.clip(values["babinet_b"], 50.0, 600.0))
+        iso[1] = np.clip(iso[1], *BOUNDS["iso"])
+    for name in values.keys() & BOUNDS.keys():
+        values[name] = float(np.clip(values[name], *BOUNDS[name]))
     return replace(scale, tensor=tensor, mask_knots=mask, iso_knots=iso, **values)
+
+
+def _stuck(scale: Scale, names: list[str], step: F64) -> NDArray[np.bool_]:
+    """Parameters (p,) at a bound that the step would push further out: the others must be solved for without them."""
+    out = np.zeros(len(names), bool)
+    for k, (name, shift) in enumerate(zip(names, step, strict=True)):
+        kind, _, number = name.partition(".")
+        if kind not in BOUNDS:
+            continue
+        knots = scale.mask_knots if kind == "mask" else scale.iso_knots if kind == "iso" else None
+        value = float(getattr(scale, name)) if knots is None else float(knots[1, int(number)])
+        low, high = BOUNDS[kind]
+        out[k] = (value <= low and shift < 0.0) or (value >= high and shift > 0.0)
+    return out
