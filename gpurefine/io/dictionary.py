@@ -22,6 +22,7 @@ from .library_places import (
     read_cif,
     residue_file,
 )
+from .value_checks import wrong_value
 
 EMBEDDED = "embedded"
 ORIGIN_TAG = "_gpurefine_made.origin"
@@ -199,8 +200,12 @@ def _from_directory(dictionary: Dictionary, name: str, directory: Path | None) -
         return f"{path} {problem}"
     try:
         _read_blocks(dictionary.monlib, [block])
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, IndexError) as error:
         return f"{path} cannot be used ({error})"
+    wrong = wrong_value(dictionary.monlib.monomers[name].rt)
+    if wrong:
+        del dictionary.monlib.monomers[name]
+        return f"{path} has an impossible value, {wrong}"
     _set_group(dictionary.monlib, name, document)
     dictionary.source[name] = str(path)
     return ""
@@ -236,8 +241,15 @@ def _load_ligand_file(dictionary: Dictionary, path: Path) -> None:
         dictionary.messages.append(f"Modification {old} of {path} is called {new}: the library has another one.")
     try:
         monlib.read_monomer_doc(document)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, IndexError) as error:
         raise ChemistryError(f"The ligand file '{path}' cannot be used: {error}.") from None
+    for name in (*names, *links):
+        kind = monlib.monomers if name in names else monlib.links
+        wrong = wrong_value(kind[name].rt) if name in kind else "missing"
+        if wrong == "missing":
+            raise ChemistryError(f"The ligand file '{path}' lists {name} and does not describe it.")
+        if wrong:
+            raise ChemistryError(f"The ligand file '{path}' has an impossible value in {name}: {wrong}. Correct it.")
     for name in names:
         _set_group(monlib, name, document)
         dictionary.source[name] = str(path)

@@ -56,14 +56,18 @@ def _prepare(
         return gemmi.prepare_topology(
             st, monlib, h_change=change, warnings=lambda note: notes.append(note.strip()), reorder=False
         )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise ChemistryError(f"Restraints of {st.name or 'the model'} cannot be made: {error}.") from None
 
 
 def _name_deuterium(st: gemmi.Structure, hydrogens: str, messages: list[str]) -> None:
     """Tell what becomes of deuterium."""
-    if hydrogens == "add" and any(cra.atom.element.name == "D" for cra in st[0].all()):
+    if hydrogens == "drop" or not any(cra.atom.element.name == "D" for cra in st[0].all()):
+        return
+    if hydrogens == "add":
         messages.append("Deuterium atoms of the model are replaced by riding hydrogens (--hydrogens keep keeps them).")
+    else:
+        messages.append("D and H at one place are refined as one hydrogen; --write-hydrogens writes both again.")
 
 
 def _remove_failed_hydrogens(st: gemmi.Structure, hydrogens: str) -> list[str]:

@@ -8,6 +8,7 @@ import gemmi
 
 from ..errors import InputError
 from ..model.crystal import Crystal
+from .residue_names import today_names
 from .symmetry import gemmi_cell
 
 MIN_B, MAX_B = 2.0, 999.0
@@ -48,6 +49,7 @@ def checked_structure(structure: gemmi.Structure, crystal: Crystal) -> tuple[gem
     if len(st) == 1:
         _drop_dummies(st, messages)
         st.remove_empty_chains()
+        today_names(st, messages)
     if len(st) == 0 or st[0].count_atom_sites() == 0:
         raise InputError(f"{name} has no atoms.")
     _check_duplicates(st, name)

@@ -6,6 +6,7 @@ import gzip
 import unicodedata
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -17,6 +18,9 @@ from .symmetry import crystal_from_gemmi
 
 Structure = gemmi.Structure
 """A model as gemmi holds it: the name by which parts above ``io`` speak of it."""
+
+LARGEST_CELL = 10_000.0
+"""Å: an edge longer than this is none."""
 
 CIF_SUFFIXES = (".cif", ".mmcif")
 
@@ -64,8 +68,14 @@ def read_model(path: str) -> InputModel:
     if structure.cell.explicit_matrices:
         structure.standardize_crystal_frame()
         messages.append(f"{path} has coordinates in a frame of its own; they are turned to the standard one (a on x).")
-    if not structure.name:
-        structure.name = "model"
+    if structure.name in ("", "string"):
+        structure.name = structure.info["_entry.id"] if "_entry.id" in structure.info else Path(stem).stem
+    method = structure.info["_exptl.method"].upper() if "_exptl.method" in structure.info else ""
+    if "NEUTRON" in method or "ELECTRON" in method:
+        messages.append(
+            f"Warning: {path} comes from {method}; gpurefine computes structure factors for X-rays only, so that R is "
+            "higher and B differ from what that experiment would give."
+        )
     structure.setup_entities()
     return InputModel(path, structure, document, tuple(messages))
 
@@ -76,8 +86,21 @@ def read_structure(path: str) -> gemmi.Structure:
 
 
 def structure_crystal(structure: gemmi.Structure) -> Crystal | None:
-    """Crystal of a model; None where its file has no cell (or the 1 Å one of CRYST1 1 1 1) or no known space group."""
+    """Crystal of a model; None where its file has no cell (or the 1 Å one of CRYST1 1 1 1) or no known space group.
+
+    Raises:
+        InputError: there is a cell, and it is impossible.
+    """
     group = structure.find_spacegroup()
+    cell = structure.cell
+    edges, angles = cell.parameters[:3], cell.parameters[3:]
+    given = not all(edge in (0.0, 1.0) for edge in edges)
+    sound = all(0.0 < edge < LARGEST_CELL for edge in edges) and all(10.0 < angle < 170.0 for angle in angles)
+    if given and not (sound and cell.volume > 1.0):
+        raise InputError(
+            f"The cell of {structure.name or 'the model'} ({', '.join(f'{x:g}' for x in cell.parameters)}) is "
+            "impossible; correct CRYST1 or _cell, or remove it to use the cell of the data."
+        )
     if group is None or not structure.cell.is_crystal():
         return None
     return crystal_from_gemmi(structure.cell, group)
@@ -116,6 +139,13 @@ def _check(structure: gemmi.Structure, path: str) -> None:
         raise InputError(f"{path} has no atoms; give a PDB or mmCIF file with a model.")
     if n_models > 1:
         raise InputError(f"{path} holds {n_models} models; refinement takes one, so write it to a file of its own.")
+    copies = sum(not operation.given for operation in structure.ncs)
+    if copies:
+        raise InputError(
+            f"{path} holds one of {copies + 1} copies that strict non-crystallographic symmetry (MTRIX, "
+            "_struct_ncs_oper) makes the asymmetric unit of, which gpurefine does not expand: write a file with all "
+            "copies (gemmi convert --expand-ncs=new does) and refine that."
+        )
     for cra in structure[0].all():
         atom = cra.atom
         if not np.isfinite([atom.pos.x, atom.pos.y, atom.pos.z, atom.occ, atom.b_iso]).all():

@@ -133,6 +133,8 @@ def update_structure(
                     atom.aniso = none
     if not with_hydrogens:
         st.remove_hydrogens()
+    elif st.has_d_fraction:
+        st.store_deuterium_as_fraction(False)  # gemmi keeps D as the deuterated part of one H while it makes restraints
     st.assign_serial_numbers()
     return st
 
