@@ -126,9 +126,9 @@ class SigmaaResult:
 class ScaleSystem:
     """The scale fit at one set of parameters, on its working reflections (n,).
 
-    |F_total| = factor |F_protein + k_mask F_mask|.  The parameters are, in this order: those that multiply the amplitude
-    by exp(p · common column); those that change k_mask by p · by_mask column; knot values of a piecewise linear k_mask;
-    knot values of ln k_iso.
+    |F_total| = factor |F_protein + k_mask F_mask|.  The parameters are, in this order: those that multiply the
+    amplitude by exp(p · common column); those that change k_mask by p · by_mask column; knot values of a piecewise
+    linear k_mask; knot values of ln k_iso.
 
     Attributes:
         f_obs, factor, k_mask: (n,); f_protein, f_mask: (n,) complex128 (zeros without a mask).

@@ -19,5 +19,4 @@ class CpuBackend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOp
 
     def __init__(self, threads: int) -> None:
         """Use ``threads`` cores."""
-        self.threads = threads
-        nb.set_num_threads(min(threads, nb.config.NUMBA_NUM_THREADS))
+        self.threads = min(threads, int(nb.config.NUMBA_NUM_THREADS))

@@ -14,6 +14,7 @@ from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from . import density_aniso, density_iso, direct, fourier
 from .gaussian_rows import SIZES
 from .rows import MAX_ROW
+from .threads import WORTHWHILE, Threads
 
 _Prepared = tuple[Any, Any, Any, Any, Any, Any]
 """What the kernels take of a plan and its atoms: cell, fractional positions, |a*|, amplitudes, exponents, radii."""
@@ -32,12 +33,11 @@ def _padded(values: NDArray[np.float64]) -> NDArray[np.float32]:
     return out
 
 
-class DensityOps:
+class DensityOps(Threads):
     """Spreading, gathering and Fourier transforms with numba and SciPy."""
 
-    threads: int
-
     def _isotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
+        self.use(8.0 * len(atoms.weight))
         index = np.flatnonzero(~atoms.is_aniso)
         amplitude, alpha, radius = isotropic_gaussians(plan, atoms, index)
         fractional = atoms.xyz[index] @ plan.frac.T
@@ -120,12 +120,14 @@ class DensityOps:
     def map_to_hkl(self, plan: FourierPlan, density: NDArray[np.float32]) -> NDArray[np.complex128]:
         """Structure factors (n,) of the crystal from the density of its asymmetric unit."""
         half = scipy.fft.rfftn(density, workers=self.threads, overwrite_x=True)
+        self.use(0.02 * len(plan.hkl) * len(plan.rotations))
         out = np.empty(len(plan.hkl), np.complex128)
         fourier.extract(half, plan.shape[2], plan.hkl, plan.rotations, plan.translations24, plan.factor, out)
         return out
 
     def hkl_to_map(self, plan: FourierPlan, gradient: NDArray[np.complex128]) -> NDArray[np.float32]:
         """Adjoint of :meth:`map_to_hkl`: dL/dρ on the grid from dL/dF (n,) = ∂L/∂Re F + i ∂L/∂Im F."""
+        self.use(0.02 * len(plan.hkl) * len(plan.rotations))
         nu, nv, nw = plan.shape
         half = np.zeros((nu, nv, nw // 2 + 1), np.complex64)
         fourier.insert(half, nw, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
@@ -136,6 +138,7 @@ class DensityOps:
         self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int
     ) -> NDArray[np.complex128]:
         """The same structure factors by exact summation over atoms, float64 (slow)."""
+        self.use(WORTHWHILE)
         out = np.empty(len(fourier_plan.hkl), np.complex128)
         direct.structure_factors(
             fourier_plan.hkl, plan.frac, fourier_plan.rotations, fourier_plan.translations24 / 24.0,

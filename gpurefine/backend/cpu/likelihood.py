@@ -12,6 +12,7 @@ from ..information import TABLE_END, information_tables
 from ..plans import LikelihoodResult, SigmaaResult
 from .bessel import log_cosh, log_i0_and_ratio
 from .rows import Array
+from .threads import Threads
 
 
 @nb.njit
@@ -84,7 +85,7 @@ def _rice_sigmaa(
         info_s[n] = half * share * share
 
 
-class TargetOps:
+class TargetOps(Threads):
     """Likelihoods compiled by numba."""
 
     def rice(
@@ -100,6 +101,7 @@ class TargetOps:
     ) -> LikelihoodResult:
         """See :class:`gpurefine.backend.ops.TargetOps`."""
         n = len(f_obs)
+        self.use(0.08 * n)
         table_a, table_c = information_tables()
         result = LikelihoodResult(np.empty(n), np.zeros(n, np.complex128), np.zeros(n), np.empty(n))
         _rice(f_obs, sigma, f_calc, d, s, epsilon, centric, table_a, table_c, derivatives,
@@ -118,6 +120,7 @@ class TargetOps:
     ) -> SigmaaResult:
         """See :class:`gpurefine.backend.ops.TargetOps`."""
         n = len(f_obs)
+        self.use(0.08 * n)
         result = SigmaaResult(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n))
         _rice_sigmaa(f_obs, sigma, fc_abs, d, s, epsilon, centric, result.minus_ll, result.d_d, result.d_log_s,
                      result.info_d, result.info_s)

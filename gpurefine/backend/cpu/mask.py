@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .density_iso import plane_ranges
 from .rows import Array, row_span, slab_lists, wrapped
+from .threads import Threads
 
 
 @nb.njit(parallel=True, cache=True)
@@ -135,7 +136,7 @@ def remove_small_regions(mask: NDArray[np.int8], min_points: float) -> None:
         _clear(mask, labels, small)
 
 
-class MaskOps:
+class MaskOps(Threads):
     """The solvent mask with numba and SciPy."""
 
     def solvent_mask(
@@ -148,6 +149,7 @@ class MaskOps:
         min_volume: float,
     ) -> NDArray[np.float32]:
         """See :class:`gpurefine.backend.ops.MaskOps`."""
+        self.use(0.02 * float(np.prod(shape)))
         marked = np.ones(shape, np.int8)
         reciprocal = np.linalg.norm(np.linalg.inv(orth), axis=1)
         _mark(marked, orth, fractional - np.floor(fractional), reciprocal, radius, 8)

@@ -18,13 +18,14 @@ from ..ops_restraints import (
 )
 from . import contacts, gather, geometry_terms, planes
 from . import pairs as _pairs
+from .threads import Threads
 
 _BLOCKS = np.zeros((0, 3, 3))
 _NUMBERS = np.zeros(0)
 _SLOTS = np.zeros(0, np.int32)
 
 
-class RestraintOps:
+class RestraintOps(Threads):
     """See :class:`gpurefine.backend.ops_restraints.RestraintOps`."""
 
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
@@ -35,6 +36,7 @@ class RestraintOps:
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
     ) -> F64:
         """Values by kind (5,), gradient and Gauss–Newton blocks."""
+        self.use(0.02 * len(plan.jacobian))
         ends = self._fill(plan, xyz, gradient is not None)
         z = plan.z
         values = np.array([
@@ -57,6 +59,7 @@ class RestraintOps:
 
     def geometry_residuals(self, plan: GeometryPlan, xyz: F64) -> GeometryResiduals:
         """Observed minus ideal of every term."""
+        self.use(0.02 * len(plan.jacobian))
         t = plan.terms
         ends = self._fill(plan, xyz, False)
         z = plan.z
@@ -104,11 +107,13 @@ class RestraintOps:
 
     def find_contacts(self, xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Contacts:
         """Contacts by cell list."""
+        self.use(3.0 * len(xyz))
         return contacts.find_contacts(xyz, symmetry, rules)
 
     def repulsion(self, pairs: Repulsions, xyz: F64, z: F64) -> float:
         """Overlaps z (k,) and ½ Σ z²."""
         p, s = pairs, pairs.symmetry
+        self.use(0.02 * len(p.first))
         _pairs.overlaps(
             xyz, p.first, p.second, p.op, p.shift, p.critical, p.sigma, s.rotation, s.translation, s.orth, z
         )
@@ -120,6 +125,7 @@ class RestraintOps:
     ) -> None:
         """Gradient and Gauss–Newton blocks of overlapping pairs."""
         p, s = pairs, pairs.symmetry
+        self.use(0.1 * len(active))
         curvature = slot is not None and diagonal is not None and off is not None
         _pairs.overlap_derivatives(
             xyz, p.first, p.second, p.op, p.shift, p.critical, p.sigma, s.rotation, s.translation, s.orth, active,
@@ -132,6 +138,7 @@ class RestraintOps:
         off: F64 | None,
     ) -> float:
         """Kullback–Leibler restraint between isotropic B."""
+        self.use(0.02 * len(first))
         return float(_pairs.divergence(
             first, second, weight, b_iso, gradient is not None, gradient if gradient is not None else _NUMBERS,
             diagonal is not None and off is not None, diagonal if diagonal is not None else _BLOCKS,

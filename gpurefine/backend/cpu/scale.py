@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..plans import ScaleEquations, ScaleSystem
 from .rows import Array
+from .threads import Threads
 
 CHUNKS = 32
 """Partial sums: their number is fixed, so that the result has the same bits for any number of threads."""
@@ -64,17 +65,19 @@ def _accumulate(
                     h[place[i], place[j]] += scaled * value[j]
 
 
-class ScaleOps:
+class ScaleOps(Threads):
     """The scale fit's sums compiled by numba."""
 
     def scale_residuals(self, system: ScaleSystem) -> NDArray[np.float64]:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        self.use(0.02 * len(system.f_obs))
         out = np.empty(len(system.f_obs))
         _residuals(system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, out)
         return out
 
     def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        self.use(0.25 * len(system.f_obs))
         total = system.n_parameters
         normal, right = np.zeros((CHUNKS, total, total)), np.zeros((CHUNKS, total))
         _accumulate(

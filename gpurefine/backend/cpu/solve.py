@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rows import Array
+from .threads import Threads
 
 
 @nb.njit(parallel=True, cache=True)
@@ -44,7 +45,7 @@ def _product1(row_start: Array, column: Array, slot: Array, diagonal: Array, off
         out[i, 0] += total
 
 
-class SolveOps:
+class SolveOps(Threads):
     """Matrix products compiled by numba; one thread owns a row, so there are no races and the bits repeat."""
 
     def block_product(
@@ -59,6 +60,7 @@ class SolveOps:
         out: NDArray[np.float64],
     ) -> None:
         """See :class:`gpurefine.backend.ops.SolveOps`."""
+        self.use(0.01 * x.shape[1] * len(column))
         if x.shape[1] == 3:
             _product3(row_start, column, slot, transposed, diagonal, off, x, out)
         else:
