@@ -90,7 +90,7 @@ def report(error: BaseException, prefix: str | None = None) -> int:
     if isinstance(error, InterruptedRefinement):
         say(str(error) or "gpurefine was interrupted.")
         return TERMINATED if isinstance(error.__cause__, Terminated) else INTERRUPTED
-    if isinstance(error, Terminated):
+    if isinstance(error, Terminated) or isinstance(error.__cause__, Terminated):  # click makes it an Abort
         say("gpurefine was asked to stop (SIGTERM). Nothing unfinished was left behind.")
         return TERMINATED
     if isinstance(error, (KeyboardInterrupt, click.Abort)):

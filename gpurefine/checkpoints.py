@@ -141,8 +141,8 @@ def check_problem(start: Start, backend: Backend, chemistry: ChemicalModel, data
         start.snapshot.b_iso
     ):
         raise InputError(
-            f"The restraints or data made of {start.config.model} and {start.config.data_file} are not those that the run "
-            f"to be resumed began with; has the monomer library or the version of gpurefine changed? Start anew."
+            f"The restraints or data made of {start.config.model} and {start.config.data_file} are not those that the "
+            f"run to be resumed began with; has the monomer library or the version of gpurefine changed? Start anew."
         )
     told = [f"Resumed after cycle {start.cycle} of an interrupted run."]
     then, now = dict(start.meta["versions"]), dependency_versions()

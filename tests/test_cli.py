@@ -16,7 +16,7 @@ import pytest
 
 import gpurefine
 from gpurefine.cli import console, failure, main, options
-from gpurefine.cli.refine import default_prefix
+from gpurefine.cli.options import default_prefix
 from gpurefine.config import Config
 from gpurefine.errors import ChemistryError, DeviceError, InputError, InterruptedRefinement, OutputError
 from gpurefine.model.records import CycleRecord

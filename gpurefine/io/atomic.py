@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,9 @@ from ..errors import OutputError, UsageError
 
 SUFFIXES = (".cif", ".pdb", ".mtz", ".json", ".log", ".toml")
 """The files of one run: PREFIX + each of these."""
+
+STALE = 600.0
+"""Seconds after which a temporary file is taken to be left over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +127,30 @@ def check_output_folder(prefix: str, inputs: Sequence[str] = ()) -> None:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist; create it first"
         raise OutputError(f"The output folder {folder} {what}.")
-    outputs = [Path(prefix + suffix) for suffix in SUFFIXES]
+    outputs = [Path(prefix + suffix) for suffix in (*SUFFIXES, ".checkpoint")]
     for output in outputs:
         if os.path.isdir(output):
             raise OutputError(f"The output {output} is a folder; choose another prefix with -o.")
         for name in inputs:
             if os.path.exists(output) and os.path.exists(name) and output.samefile(name):
                 raise UsageError(f"The output {output} would replace the input {name}; choose another prefix with -o.")
-        if output.suffix == ".toml" and output.exists() and not is_ours(output):
+        if output.suffix == ".toml" and not is_ours(output):
             raise UsageError(
                 f"{output}, which gpurefine did not write, would be replaced by the options of this run; choose "
                 f"another prefix with -o."
             )
     discard([stage(outputs[0], b"")])
+    _sweep(folder, [output.name for output in outputs])
+
+
+def _sweep(folder: Path, names: Iterable[str]) -> None:
+    """Delete what runs that were killed while they wrote have left behind; younger files may belong to a living run."""
+    limit = time.time() - STALE
+    for name in names:
+        for path in folder.glob(f".{glob.escape(name)}.*.part"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
 
 
 def _sentence(target: Path, error: OSError) -> str:

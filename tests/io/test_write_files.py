@@ -326,7 +326,9 @@ def test_write_all(structure, report, config, dataset):
     messages = write_all(config.prefix, structure, None, dataset, report, config, "gpurefine refine")
     folder = Path(config.prefix).parent
     names = sorted(p.name for p in folder.iterdir() if p.name.startswith(("refined", ".")))
-    assert names == ["refined.cif", "refined.json", "refined.log", "refined.mtz", "refined.pdb"]
+    assert names == [
+        "refined.cif", "refined.json", "refined.log", "refined.mtz", "refined.pdb", "refined.toml",
+    ]
     assert all(name in messages[0] for name in names)
 
 
