@@ -25,6 +25,9 @@ from .library_places import (
 from .value_checks import wrong_value
 
 EMBEDDED = "embedded"
+ALIASES = {"DOD": "HOH"}
+"""Residues of the embedded library under a second name: heavy water."""
+
 ORIGIN_TAG = "_gpurefine_made.origin"
 """Item of a block made by gpurefine dictionary that says what it was made from."""
 
@@ -175,9 +178,11 @@ def _load_residues(
 
 def _from_embedded(dictionary: Dictionary, name: str, directory: Path | None) -> str | None:
     """Load a residue from the embedded library: "" when done, None when it is not there."""
-    block = embedded_document().find_block(f"comp_{name}")
+    block = embedded_document().find_block(f"comp_{ALIASES.get(name, name)}")
     if absent(block):
         return None
+    if name in ALIASES:
+        block = cif.read_string(block.as_string().replace(ALIASES[name], name)).sole_block()
     _read_blocks(dictionary.monlib, [block])
     dictionary.source[name] = EMBEDDED
     return ""

@@ -103,3 +103,8 @@ def test_old_names_of_a_nucleotide():
     model = build(st)
     assert "A/7/A/C5'" in model.labels and "A/7/A/OP1" in model.labels
     assert any("names were updated" in m or "named as in the dictionary" in m for m in model.messages)
+
+
+def test_heavy_water_is_water():
+    model = build(lone("DOD", ("O", "O", (1, 2, 3))))
+    assert model.dictionary.source == {"DOD": "embedded"} and model.topology.nonbonded.hb_type.tolist() == [3]
