@@ -1,0 +1,122 @@
+"""The total target on a real structure with riding hydrogens: its gradient, the steps, the bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpurefine
+from gpurefine.config import RefineOptions
+from gpurefine.errors import Status
+from gpurefine.io.scattering import xray_gaussians
+from gpurefine.refinement import refine as loop
+from gpurefine.refinement.objective import Objective
+from gpurefine.refinement.setup import build_objective
+
+
+@pytest.fixture(scope="module")
+def problem(example: tuple[Path, Path]) -> Any:
+    """The shaken example, read."""
+    return gpurefine.read(*example, threads=2)
+
+
+def objective_of(problem: Any, options: RefineOptions) -> Objective:
+    chemistry = problem.chemistry
+    return build_objective(
+        problem.backend, chemistry.atoms, chemistry.topology, chemistry.labels, problem.data.crystal,
+        problem.data.reflections, xray_gaussians(chemistry.atoms.scatterer_names), problem.config.solvent, options,
+        problem.timer,
+    )[0]
+
+
+def test_gradient_of_the_total_target(problem: Any) -> None:
+    """Along random shifts, hydrogens riding: central differences of −LL and restraints together."""
+    options = RefineOptions(cycles=1)
+    state = loop.start(objective_of(problem, options), options)
+    objective, here, weight = state.objective, state.state, 1.0
+    positions, thermal = objective.linearise(here, weight)
+    n = len(here.xyz)
+    refined = objective.atoms.refined
+    assert objective.atoms.is_hydrogen.sum() > 500 and refined.sum() < n
+    rng = np.random.default_rng(0)
+    for h, block in ((2e-3, positions), (0.1, thermal)):
+        v = rng.normal(size=block.gradient.shape) * refined[:, None]
+        none_xyz, none_b = np.zeros((n, 3)), np.zeros(n)
+
+        def value(t: float, v: Any = v, none_xyz: Any = none_xyz, none_b: Any = none_b) -> float:
+            shift_xyz = t * v if v.shape[1] == 3 else none_xyz
+            shift_b = t * v[:, 0] if v.shape[1] == 1 else none_b
+            xyz, b = objective.parameters.move(here.xyz, here.b_iso, shift_xyz, shift_b)
+            return objective.value(objective.state(xyz, b), weight)
+
+        expected = (8.0 * (value(h) - value(-h)) - value(2.0 * h) + value(-2.0 * h)) / (12.0 * h)
+        size = float(np.linalg.norm(block.gradient))
+        assert abs(float(np.sum(block.gradient * v)) - expected) < 1.5e-3 * size
+        assert not block.gradient[~refined].any()
+
+
+def test_every_accepted_step_lowers_the_target(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At fixed weight, scale, error model, mask, pair lists and riding offsets; the record is what was reached."""
+    seen = []
+    original = loop.step
+
+    def watched(backend: Any, blocks: Any, value: float, evaluate: Any, *rest: Any) -> Any:
+        outcome = original(backend, blocks, value, evaluate, *rest)
+        seen.append((value, outcome))
+        return outcome
+
+    monkeypatch.setattr(loop, "step", watched)
+    options = RefineOptions(cycles=2)
+    state = loop.start(objective_of(problem, options), options)
+    records = [loop.run_cycle(state, options) for _ in range(2)]
+    assert len(seen) == 2
+    for (before, outcome), record in zip(seen, records, strict=True):
+        assert outcome.status in (Status.OK, Status.REDUCED, Status.RIDGE)
+        assert outcome.value < before
+        assert record.status == outcome.status.value and record.halvings == outcome.halvings
+    assert records[1].r_free < records[0].r_free
+
+
+def test_step_that_cannot_be_taken_leaves_the_model(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a gradient of the wrong sign every direction leads uphill: the atoms stay, and the record says so."""
+    options = RefineOptions(cycles=1)
+    state = loop.start(objective_of(problem, options), options)
+    before = state.state
+    original = Objective.linearise
+
+    def uphill(self: Objective, *arguments: Any) -> Any:
+        return [replace(block, gradient=-block.gradient) for block in original(self, *arguments)]
+
+    monkeypatch.setattr(Objective, "linearise", uphill)
+    heavy = ~state.objective.atoms.is_hydrogen
+    record = loop.run_cycle(state, options)
+    assert record.status == Status.NO_DESCENT.value
+    assert np.array_equal(state.state.xyz[heavy], before.xyz[heavy])
+    assert np.array_equal(state.state.b_iso, before.b_iso)
+
+
+def test_what_is_not_refined_stays(problem: Any) -> None:
+    fixed = RefineOptions(cycles=1, fix_xyz=True)
+    state = loop.start(objective_of(problem, fixed), fixed)
+    begin = state.state
+    loop.run_cycle(state, fixed)
+    heavy = ~state.objective.atoms.is_hydrogen
+    assert np.array_equal(state.state.xyz[heavy], begin.xyz[heavy])
+    assert not np.array_equal(state.state.b_iso, begin.b_iso)
+    no_b = RefineOptions(cycles=1, adp="fixed")
+    state = loop.start(objective_of(problem, no_b), no_b)
+    begin = state.state
+    loop.run_cycle(state, no_b)
+    assert np.array_equal(state.state.b_iso, begin.b_iso)
+    assert not np.array_equal(state.state.xyz[heavy], begin.xyz[heavy])
+
+
+def test_same_refinement_twice_same_bits(problem: Any) -> None:
+    a, b = (problem.refine(cycles=1).report for _ in range(2))
+    assert np.array_equal(a.maps.fwt, b.maps.fwt) and np.array_equal(a.maps.f_total, b.maps.f_total)
+    for x, y in zip(a.cycles, b.cycles, strict=True):
+        assert replace(x, seconds=None) == replace(y, seconds=None)
