@@ -40,7 +40,7 @@ def gemmi_topology(
     if failed:
         messages.append(f"{len(failed)} hydrogens could not be placed and were left out: {listed(failed, 5)}.")
         topo = _prepare(st, monlib, gemmi.HydrogenChange.NoChange, notes)
-    _check_atoms(st, topo, dictionary)
+    _check_atoms(st, topo, dictionary, messages)
     messages += [note for note in dict.fromkeys(notes) if not note.startswith("definition not found")]
     topo.set_cispeps_in_structure(st)
     for serial, cra in enumerate(st[0].all()):
@@ -87,23 +87,33 @@ def _remove_failed_hydrogens(st: gemmi.Structure, hydrogens: str) -> list[str]:
     return failed
 
 
-def _check_atoms(st: gemmi.Structure, topo: gemmi.Topo, dictionary: Dictionary) -> None:
-    """Refuse atoms other than hydrogen that are not in the (linked) residue's dictionary."""
+def _check_atoms(st: gemmi.Structure, topo: gemmi.Topo, dictionary: Dictionary, messages: list[str]) -> None:
+    """Refuse atoms other than hydrogen that are not in the (linked) residue's dictionary; tell of other elements."""
+    other: list[str] = []
     unknown: dict[str, list[str]] = {}
     unlinked: list[str] = []
     for info in chain_infos(topo):
         for residue in info.res_infos:
             name = residue.res.name
             for atom in residue.res:
-                if atom.is_hydrogen() or not absent(
-                    residue.get_final_chemcomp(atom.altloc).find_atom(atom.name)
-                ):
+                if atom.is_hydrogen():
+                    continue
+                found = residue.get_final_chemcomp(atom.altloc).find_atom(atom.name)
+                if not absent(found) and found.el == atom.element:
                     continue
                 label = atom_label(info.chain_ref.name, residue.res, atom)
+                if not absent(found):
+                    other.append(f"{label} ({atom.element.name}, in the dictionary {found.el.name})")
+                    continue
                 if not absent(dictionary.monlib.monomers[name].find_atom(atom.name)):
                     unlinked.append(label)
                 else:
                     unknown.setdefault(name, []).append(label)
+    if other:
+        messages.append(
+            f"Warning: the element of {listed(other, 5)} is not that of the dictionary; the file's scatters, the "
+            "dictionary's restraints hold. Correct whichever is wrong."
+        )
     parts = [
         f"the dictionary of {name} ({dictionary.source.get(name, 'unknown')}) has no atom named as {listed(labels)}"
         for name, labels in unknown.items()

@@ -87,7 +87,19 @@ def _cra(st: gemmi.Structure, address: gemmi.AtomAddress) -> gemmi.CRA | None:
         if atom is not None and address.altloc == "\0":
             address.altloc = atom.altloc
             cra = st[0].find_cra(address, ignore_segment=True)
+    if absent(cra.residue) and _means_single_atom(st, address):
+        cra = st[0].find_cra(address, ignore_segment=True)
     return None if absent(cra.atom) else cra
+
+
+def _means_single_atom(st: gemmi.Structure, address: gemmi.AtomAddress) -> bool:
+    """Let an address with a residue name that is not there mean the one ion or water of that number, if there is one."""
+    number = address.res_id.seqid
+    there = [r for chain in st[0] if chain.name == address.chain_name for r in chain if r.seqid == number]
+    if len(there) != 1 or len(there[0]) != 1:
+        return False
+    address.res_id.name, address.atom_name = there[0].name, there[0][0].name
+    return True
 
 
 def _settle(

@@ -117,6 +117,7 @@ def _text(path: str) -> tuple[str, list[str]]:
         raise InputError(f"The model file {path} cannot be read ({error}).") from None
     if b"\0" in data[:4096]:
         raise InputError(f"{path} is a binary file and no PDB or mmCIF model.")
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if data.isascii():
         return data.decode("ascii"), []
     try:

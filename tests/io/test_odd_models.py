@@ -214,3 +214,12 @@ def test_other_experiments_are_told(tmp_path, method, told):
     st.info["_exptl.method"] = method
     messages = read_model(written(st, tmp_path, "cif")).messages
     assert any(message.startswith("Warning") and method in message for message in messages) == told
+
+
+def test_element_against_the_dictionary():
+    """Magnesium by name, manganese by element: the element scatters, and the user is told."""
+    st = lone("MG", ("MG", "Mn", (1, 2, 3)))
+    model = build(st)
+    assert model.atoms.scatterer_names == ("Mn",)
+    assert any("A/7/MG/MG (Mn, in the dictionary Mg)" in message for message in model.messages)
+    assert not build(lone("MG", ("MG", "Mg", (1, 2, 3)))).messages

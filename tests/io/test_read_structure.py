@@ -117,3 +117,12 @@ def test_real_models(case_folder, name):
     model = read_model(str(case_folder / name))
     assert structure_crystal(model.structure) is not None
     assert (model.document is not None) == name.endswith(".cif")
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
+def test_line_ends_and_byte_order_mark(tmp_path, pdb_file, end):
+    path = tmp_path / "other.pdb"
+    path.write_bytes(b"\xef\xbb\xbf" + Path(pdb_file).read_bytes().replace(b"\n", end))
+    model = read_model(str(path))
+    assert model.structure[0].count_atom_sites() == 6 and structure_crystal(model.structure) is not None
+    assert model.messages == ()

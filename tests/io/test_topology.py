@@ -203,6 +203,15 @@ def test_metal(with_link):
     assert any("no LINK record" in message for message in model.messages) != with_link
 
 
+def test_link_record_with_another_name_of_the_ion():
+    """A record that calls the zinc of the model MN: there is one atom of that number, which is meant."""
+    st = zinc_and_histidine(True)
+    con = st.connections[0]
+    con.partner1.res_id.name, con.partner1.atom_name = "MN", "MN"
+    (link,) = build(st).links
+    assert link.link == "ZN-HISNE" and {link.atom1, link.atom2} == {"Z/401/ZN/ZN", "A/30/HIS/NE2"}
+
+
 def test_false_chiral_centre_may_have_either_sign():
     signs = build(lone("TRS")).topology.chirals
     assert len(signs.ideal) == 1 and signs.both[0]
