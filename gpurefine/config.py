@@ -166,7 +166,7 @@ class FreeSetOptions:
         None, "Free column of DATA to complete or replace. Default: found by its usual names.", metavar="LABEL"
     )
     free_flag: int | None = option(
-        None, "Value that marks the test set in a column that is kept. Default: worked out from the column.", metavar="N"
+        None, "Value that marks the test set in a column that is kept. Default: worked out from it.", metavar="N"
     )
     d_min: float | None = option(None, "Extend the list of reflections to this resolution.", "Å", metavar="D")
 

@@ -7,6 +7,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import gemmi
 import numpy as np
@@ -63,7 +64,7 @@ def open_data(path: str, block: str | None = None) -> DataFile:
     if is_mtz and block is not None:
         raise UsageError(f"--block is for mmCIF files; {path} is an MTZ file.")
     try:
-        file = _from_mtz(path) if is_mtz else _from_cif(path, block)
+        file = _from_mtz(path, head) if is_mtz else _from_cif(path, block)
     except GEMMI_ERRORS as error:
         raise InputError(f"{path} cannot be read as reflections: {_reason(error, path)}.") from None
     mtz = file.mtz
@@ -118,16 +119,47 @@ def _refuse_other_formats(head: bytes, path: str) -> None:
     raise InputError(f"{path} is {what}.")
 
 
-def _from_mtz(path: str) -> DataFile:
-    header = gemmi.read_mtz_file(path, with_data=False)
+def _from_mtz(path: str, head: bytes) -> DataFile:
+    """An MTZ file that begins with ``head``; what the header promises is checked before memory is asked for."""
     size = gemmi.estimate_uncompressed_size(path) if path.lower().endswith(".gz") else Path(path).stat().st_size
+    order: Literal["big", "little"] = "big" if head[9:10] and head[9] & 0xF0 == 0x10 else "little"
+    place = int.from_bytes(head[4:8], order, signed=True)
+    if place == -1:  # more than 2³¹ words
+        place = int.from_bytes(head[12:20], order, signed=True)
+    if not 20 < place <= size // 4:
+        raise InputError(f"{path} is cut short or damaged: its header is not where the file says it is.")
+    header = gemmi.read_mtz_file(path, with_data=False)
     needed = 80 + 4 * len(header.columns) * max(header.nreflections, 0)
     if header.nreflections < 0 or needed > size:
         raise InputError(
             f"{path} is cut short or damaged: its header promises {header.nreflections} reflections in "
             f"{len(header.columns)} columns, more than it holds."
         )
-    return DataFile(gemmi.read_mtz_file(path))
+    mtz = gemmi.read_mtz_file(path)
+    _mend(mtz)
+    return DataFile(mtz)
+
+
+def _mend(mtz: gemmi.Mtz) -> None:
+    """Give columns whose data set the header does not describe one of their own, and drop names that are no text.
+
+    Raises:
+        ValueError: a column's label is no text.
+    """
+    for column in mtz.columns:
+        (column.label + column.type).encode("utf-8")
+    for dataset in mtz.datasets:
+        for name in ("project_name", "crystal_name", "dataset_name"):
+            try:
+                getattr(dataset, name)
+            except UnicodeDecodeError:
+                setattr(dataset, name, "unreadable")
+    for lacking in sorted({c.dataset_id for c in mtz.columns} - {d.id for d in mtz.datasets}):
+        mtz.add_dataset("unknown").id = lacking
+    try:
+        mtz.history = list(mtz.history)
+    except UnicodeDecodeError:
+        mtz.history = []
 
 
 def _from_cif(path: str, wanted: str | None) -> DataFile:
@@ -178,7 +210,7 @@ def _heed_status(block: gemmi.ReflnBlock, mtz: gemmi.Mtz) -> list[str]:
             table[:, free[0]] = np.where(status == "f", 0.0, np.where(status == "o", 1.0, np.nan))
     bad = np.isin(status, ("x", "-"))
     if bad.all():
-        raise InputError(f"_refln.status marks every reflection of block {block.block.name} as unreliable.")
+        raise InputError(f"Every reflection of block {block.block.name} has status x (unreliable) or - (absent).")
     mtz.set_data(np.ascontiguousarray(table[~bad]))
     if not bad.any():
         return []

@@ -11,6 +11,9 @@ from ..errors import InputError
 
 F64 = NDArray[np.float64]
 
+LARGEST_RATIO = 1e8
+"""Values this many times the median are damage."""
+
 LARGEST_BAD_FRACTION = 0.10
 """More measurements without a usable standard uncertainty than this are an error."""
 
@@ -57,7 +60,8 @@ def clean(
 ) -> tuple[Measurements, list[str]]:
     """Usable measurements on unique indices, and what was done to get them.
 
-    A value that is not a number, and 0 with uncertainty 0, mean that nothing was measured.  Negative amplitudes and
+    A value that is not a number, and 0 with uncertainty 0, mean that nothing was measured; so does an amplitude of exactly 0,
+    which old programs wrote for missing reflections.  Negative amplitudes and
     values without a positive uncertainty are dropped; equivalents are averaged with weights 1/σ².
 
     Args:
@@ -88,9 +92,17 @@ def clean(
         n_negative = int((keep & (value < 0.0)).sum())
         if n_negative:
             messages.append(f"{n_negative} negative amplitudes are left out.")
-        keep &= value >= 0.0
+        n_zero = int((keep & (value == 0.0)).sum())
+        if n_zero:
+            messages.append(f"{n_zero} amplitudes are exactly 0, which marks reflections that were not measured.")
+        keep &= value > 0.0
     if not keep.any():
         raise InputError(f"{path} has no usable measurement in the chosen columns.")
+    typical = float(np.median(np.abs(value[keep])))
+    huge = keep & (np.abs(value) > LARGEST_RATIO * max(typical, float(np.median(sigma[keep]))))
+    if huge.any():
+        messages.append(f"{int(huge.sum())} measurements are impossibly large and left out.")
+        keep &= ~huge
     kept = value[keep]
     if len(kept) > 20 and kept.min() == kept.max():
         raise InputError(
@@ -122,6 +134,8 @@ def _merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements
 
 def positions(of: NDArray[np.int32], among: NDArray[np.int32]) -> NDArray[np.int64]:
     """Where each index of ``of`` (n, 3) is in ``among`` (m, 3, unique): (n,) int64, −1 where it is not."""
+    if len(among) == 0 or len(of) == 0:
+        return np.full(len(of), -1, dtype=np.int64)
     both = np.concatenate([among, of])
     low = both.min(axis=0).astype(np.int64)
     span = both.max(axis=0).astype(np.int64) - low + 1

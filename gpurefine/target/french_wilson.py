@@ -24,6 +24,7 @@ F64 = NDArray[np.float64]
 _EXPONENT_DROP = 40.0
 """The quadrature ends where the integrand has fallen by exp(−40)."""
 _NODES = 64
+_SHARP = 1e8
 _CHUNK = 20_000
 
 
@@ -58,7 +59,11 @@ def posterior_amplitude(
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     for start in range(0, len(h), _CHUNK):
         part = slice(start, start + _CHUNK)
-        mean[part], spread[part] = _moments(h[part], centric[part], nodes, weights)
+        mean[part], spread[part] = _moments(np.minimum(h[part], _SHARP), centric[part], nodes, weights)
+    # Far from 0 the posterior is normal in x² with width 1: x = √h ± 1/(2√h); the quadrature would lose its nodes.
+    sharp = h > _SHARP
+    mean[sharp] = np.sqrt(h[sharp])
+    spread[sharp] = 0.5 / mean[sharp]
     root = np.sqrt(sigma)
     return mean * root, spread * root
 

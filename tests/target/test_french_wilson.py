@@ -97,3 +97,11 @@ def test_all_negative_intensities_stay_finite():
     n = len(hkl)
     result = french_wilson(crystal, hkl, np.full(n, -1.0), np.full(n, 2.0), centric, epsilon)
     assert np.isfinite(result.f).all() and (result.f > 0).all() and (result.sigma > 0).all()
+
+
+def test_very_strong_intensities_have_the_limit_of_error_propagation():
+    """h = I/σ from where quadrature serves to where it would lose its nodes: √I and σ/(2√I)."""
+    intensity = np.array([1e6, 9e7, 1.1e8, 1e12, 1e30])
+    f, sigma = posterior_amplitude(intensity, np.ones(5), np.zeros(5, dtype=bool), np.full(5, 1e33))
+    np.testing.assert_allclose(f, np.sqrt(intensity), rtol=1e-6)
+    np.testing.assert_allclose(sigma, 0.5 / np.sqrt(intensity), rtol=1e-3)
