@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
+
+from .failure import forget_output
 
 if TYPE_CHECKING:
     from gpurefine.model.records import CycleRecord, Report
@@ -75,11 +76,10 @@ class Console:
         try:
             click.echo(text)
         except OSError:
-            # Whoever read the lines has gone (gpurefine refine ... | head), or their disk is full: the refinement goes on,
-            # silently.
+            # Whoever read the lines has gone (gpurefine refine ... | head), or their disk is full: the refinement goes
+            # on, silently.
             self.quiet = True
-            with open(os.devnull, "w", encoding="utf-8") as nowhere:
-                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            forget_output()
 
 
 def number(value: float | None, digits: int) -> str:

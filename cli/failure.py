@@ -61,6 +61,12 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
+def forget_output() -> None:
+    """Send what standard output could not take to nowhere, so that Python does not stumble over it when it ends."""
+    with suppress(OSError, ValueError), open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def traceback_file(prefix: str | None) -> Path | None:
     """Save the traceback of the current exception in PREFIX.log, or else in a temporary file."""
     text = (
@@ -103,7 +109,8 @@ def report(error: BaseException, prefix: str | None = None) -> int:
         say("Error: the memory of this machine does not suffice for this model and resolution.")
         return DeviceError.exit_code
     if isinstance(error, OSError) and error.errno in FULL:
-        say(f"Error: {error.filename or 'A file'} cannot be written: {error.strerror}; free some space.")
+        what = error.filename or "The output"
+        say(f"Error: {what} cannot be written: {error.strerror}; free some space or write elsewhere.")
         return OutputError.exit_code
     path = traceback_file(prefix)
     where = f"and send the file {path}, which says where" if path else "with the command you gave"

@@ -52,10 +52,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with failure.sigterm_raises():
             outcome = commands.main(given, prog_name="gpurefine", standalone_mode=False)
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, OSError):
+            failure.forget_output()
         return failure.report(error, failure.current_prefix(given))
     return outcome if isinstance(outcome, int) else 0
 

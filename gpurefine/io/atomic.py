@@ -38,9 +38,12 @@ def stage(path: str | Path, content: bytes) -> Staged:
     """Write ``content`` to disk beside ``path``, under a name of its own.
 
     Raises:
-        OutputError: the folder is missing or not writable, or the disk is full.
+        OutputError: the folder is missing or not writable, the disk is full, or the name is that of something else.
     """
     target = Path(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        what = "a folder" if os.path.isdir(target) else "a device or a pipe, not a file"
+        raise OutputError(f"{target} cannot be written: it is {what}; choose another name with -o.")
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:

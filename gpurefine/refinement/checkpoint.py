@@ -48,10 +48,10 @@ class Snapshot:
 
 
 def take(refinement: Refinement) -> Snapshot:
-    """The refinement as it stands between two cycles."""
+    """The refinement as it stands between two cycles; whatever becomes of its atoms, the snapshot stays."""
     state, objective = refinement.state, refinement.objective
     return Snapshot(
-        state.xyz, state.b_iso, state.f_protein, objective.experiment.memory(), refinement.weight, objective.damping,
+        state.xyz.copy(), state.b_iso.copy(), state.f_protein.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
         tuple(refinement.cycles), tuple(refinement.restraints),
     )
 
