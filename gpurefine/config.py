@@ -62,7 +62,7 @@ class ChemistryOptions:
     )
     unknown_residues: str = option(
         "stop",
-        "Residues without a dictionary: stop and list them, or keep them at their positions without covalent restraints.",
+        "Residues without a dictionary: stop and list them, or keep them in place without covalent restraints.",
         choices=("stop", "keep"),
     )
     hydrogens: str = option(

@@ -93,7 +93,7 @@ def _cra(st: gemmi.Structure, address: gemmi.AtomAddress) -> gemmi.CRA | None:
 
 
 def _means_single_atom(st: gemmi.Structure, address: gemmi.AtomAddress) -> bool:
-    """Let an address with a residue name that is not there mean the one ion or water of that number, if there is one."""
+    """Let an address whose residue name is not there mean the one ion or water of that number, if there is one."""
     number = address.res_id.seqid
     there = [r for chain in st[0] if chain.name == address.chain_name for r in chain if r.seqid == number]
     if len(there) != 1 or len(there[0]) != 1:
