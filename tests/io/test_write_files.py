@@ -326,9 +326,7 @@ def test_write_all(structure, report, config, dataset):
     messages = write_all(config.prefix, structure, None, dataset, report, config, "gpurefine refine")
     folder = Path(config.prefix).parent
     names = sorted(p.name for p in folder.iterdir() if p.name.startswith(("refined", ".")))
-    assert names == [
-        "refined.cif", "refined.json", "refined.log", "refined.mtz", "refined.pdb", "refined.toml",
-    ]
+    assert names == [f"refined.{suffix}" for suffix in ("cif", "json", "log", "mtz", "pdb", "toml")]
     assert all(name in messages[0] for name in names)
 
 
@@ -357,10 +355,10 @@ def test_full_disk_leaves_the_old_files(monkeypatch, structure, report, config, 
 
 
 def test_failing_rename_leaves_no_parts(tmp_path):
+    staged = [stage(tmp_path / name, b"1") for name in ("a", "folder.b", "c")]
     (tmp_path / "folder.b").mkdir()
-    (tmp_path / "folder.b" / "x").touch()
     with pytest.raises(OutputError, match=r"folder\.b cannot be written"):
-        publish([stage(tmp_path / "a", b"1"), stage(tmp_path / "folder.b", b"2"), stage(tmp_path / "c", b"3")])
+        publish(staged)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "folder.b"]
 
 
