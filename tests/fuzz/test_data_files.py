@@ -98,11 +98,11 @@ def examine(path: str, crystal: Any, labels: str | None = None) -> None:
     assert all(m.endswith(".") for m in data.messages)
 
 
-def attempt(path: Path, seed: int) -> str:
+def attempt(path: Path, seed: int, crystals: tuple[Any, ...]) -> str:
     """Read the file as refine and as freer do; the outcome in a word."""
     rng = random.Random(seed)
     outcome = "read"
-    for use in (lambda: examine(str(path), rng.choice((MODEL, MODEL, OTHER, None))), lambda: make_free_set(
+    for use in (lambda: examine(str(path), rng.choice(crystals)), lambda: make_free_set(
         str(path), FreeSetOptions()
     ).mtz.write_to_bytes()):  # fmt: skip
         try:
@@ -115,15 +115,17 @@ def attempt(path: Path, seed: int) -> str:
     return outcome
 
 
-def run(make: Callable[[int], bytes], path: Path, n: int, first: int = 0) -> Counter[str]:
+def run(
+    make: Callable[[int], bytes], path: Path, n: int, crystals: tuple[Any, ...] = (MODEL, MODEL, OTHER, None)
+) -> Counter[str]:
     """Make and read ``n`` files; raises with the list of everything that went wrong."""
     outcomes: Counter[str] = Counter()
     faults: list[str] = []
-    for seed in range(first, first + n):
+    for seed in range(n):
         path.write_bytes(make(seed))
         with time_limit(f"{path.name}, seed {seed}"):
             try:
-                outcomes[attempt(path, seed)] += 1
+                outcomes[attempt(path, seed, crystals)] += 1
             except Exception as error:
                 frames = traceback.extract_tb(error.__traceback__)
                 place = next((f for f in reversed(frames) if "gpurefine" in f.filename), frames[-1])
@@ -138,6 +140,12 @@ def run(make: Callable[[int], bytes], path: Path, n: int, first: int = 0) -> Cou
 def test_damaged_mtz(kind: str, tmp_path: Path) -> None:
     outcomes = run(lambda seed: mutated_mtz(FILES[kind], seed), tmp_path / "damaged.mtz", N)
     assert outcomes["read"] > 0.1 * N and outcomes["refused"] > 0.1 * N
+
+
+@pytest.mark.parametrize("case", ["1dur", "1v9g_neutron", "6mw0_microed"])
+def test_damaged_real_files(case: str, shared_data: Path, tmp_path: Path) -> None:
+    whole = (shared_data / case / "data.mtz").read_bytes()
+    run(lambda seed: mutated_mtz(whole, seed), tmp_path / f"{case}.mtz", N // 10, (None,))
 
 
 @pytest.mark.parametrize("kind", KINDS)
