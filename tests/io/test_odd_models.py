@@ -32,16 +32,19 @@ def from_file(name: str, **options):
     return build_model(model.structure, structure_crystal(model.structure), ChemistryOptions(**options))
 
 
-def waters(count: int, first: int) -> gemmi.Structure:
-    """So many waters on a grid in one chain."""
-    chain = gemmi.Chain("W")
-    grid = np.stack(np.unravel_index(np.arange(count), (50, 50, 50)), axis=1) * 3.1
-    for k, place in enumerate(grid):
-        residue = gemmi.Residue()
-        residue.name, residue.seqid, residue.het_flag = "HOH", gemmi.SeqId(first + k, " "), "H"
-        add_atom(residue, "O", "O", place)
-        chain.add_residue(residue)
-    st = structure([chain])
+def waters(n_chain: int, per_chain: int) -> gemmi.Structure:
+    """Chains of so many waters each on a grid, numbered from 1."""
+    grid = np.stack(np.unravel_index(np.arange(n_chain * per_chain), (50, 50, 50)), axis=1) * 3.1
+    chains = []
+    for c in range(n_chain):
+        chain = gemmi.Chain("ABCDEFGHIJ"[c])
+        for k in range(per_chain):
+            residue = gemmi.Residue()
+            residue.name, residue.seqid, residue.het_flag = "HOH", gemmi.SeqId(k + 1, " "), "H"
+            add_atom(residue, "O", "O", grid[c * per_chain + k])
+            chain.add_residue(residue)
+        chains.append(chain)
+    st = structure(chains)
     st.cell = gemmi.UnitCell(160, 160, 160, 90, 90, 90)
     return st
 
@@ -49,14 +52,14 @@ def waters(count: int, first: int) -> gemmi.Structure:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pdb", "cif"])
 def test_more_atoms_and_residues_than_the_columns_hold(tmp_path, kind):
-    """100,200 atoms and residue numbers to 100,199: hybrid-36 in and out."""
-    model = from_file(written(waters(100_200, 1), tmp_path, kind))
-    assert len(model.atoms) == 100_200 and model.labels[-1] == "W/100200/HOH/O"
+    """100,200 atoms and residue numbers to 10,020: hybrid-36 in and out."""
+    model = from_file(written(waters(10, 10_020), tmp_path, kind))
+    assert len(model.atoms) == 100_200 and model.labels[-1] == "J/10020/HOH/O"
     out = update_structure(model, model.atoms.xyz, model.atoms.b_iso, False, True)
     assert pdb_misfit(out) is None
     again = read_model(written(out, tmp_path, kind)).structure
-    assert again[0].count_atom_sites() == 100_200 and again[0][0][-1].seqid.num == 100_200
-    assert again[0][0][-1][0].pos.dist(out[0][0][-1][0].pos) < 1e-3
+    assert again[0].count_atom_sites() == 100_200 and again[0][9][-1].seqid.num == 10_020
+    assert again[0][9][-1][0].pos.dist(out[0][9][-1][0].pos) < 1e-3
 
 
 @pytest.mark.parametrize("kind", ["pdb", "cif"])
