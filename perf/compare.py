@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         result["cases"].append(result_of(case, programs, outcomes, len(ours)))
         save(given.out, result, case is cases[-1])
     if given.curves:
-        print("\n" + curves(result["cases"], about["versions"].get(given.peer, given.peer)))
+        print("\n" + curves(result["cases"], f"{given.peer} {about['versions'].get(given.peer, '')}"))
 
 
 if __name__ == "__main__":

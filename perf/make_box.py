@@ -6,10 +6,11 @@ Writes ``model.cif``, ``model.pdb`` (where the format can hold it) and ``data.mt
 value 0 marks the test set).  4, 16 and 80 copies have 5,148, 20,592 and 102,960 atoms without hydrogens.
 
 The copies lie on a grid, each turned by one of the four rotations that leave a box in place and then a little at
-random, so that nothing repeats exactly; at low resolution they do, and gpurefine warns of it.  Amplitudes are |F_atoms + k_sol exp(−B_sol s²/4) F_mask + error|: atoms with
-hydrogens, gemmi's density and mask, a complex Gaussian error that stands for what no model explains, and measurement
-noise.  The model that is written lacks the hydrogens, is shaken, and has one B for all atoms.  The same arguments give
-the same files.
+random, so that nothing repeats exactly (at low resolution they do, and gpurefine warns of it).
+
+Amplitudes are |F_atoms + k_sol exp(−B_sol s²/4) F_mask + error|: atoms with hydrogens, gemmi's density and mask, a
+complex Gaussian error that stands for what no model explains, and measurement noise.  The model that is written lacks
+the hydrogens, is shaken, and has one B for all atoms.  The same arguments give the same files.
 """
 
 from __future__ import annotations
