@@ -176,6 +176,21 @@ def test_warm_start_follows_a_change() -> None:
         assert residual(fit, warm, data, f_obs, data.work) < 0.018
 
 
+def test_parameter_at_its_bound_does_not_mislead_the_others() -> None:
+    """Data that ask for negative solvent get none, and then the very scale that a fit without solvent finds."""
+    data = simulate()
+    unphysical = replace(truth(data.scaling()), k_sol=-0.25)
+    f_obs = data.observe(unphysical)
+    without = data.scaling("simple", "none").fit(f_obs, data.f_protein, None, data.work, None, 30)
+    start = replace(truth(data.scaling()), k_sol=0.1, b_overall=20.0, log_k=0.0)
+    for first in (None, start):
+        fit = data.scaling("simple")
+        found = fit.fit(f_obs, data.f_protein, data.f_mask, data.work, first, 30)
+        assert found.k_sol == 0.0
+        assert found.b_overall == pytest.approx(without.b_overall, abs=0.2)
+        assert found.log_k == pytest.approx(without.log_k, abs=0.005)
+
+
 @pytest.mark.parametrize("solvent", ["babinet", "both"])
 def test_babinet(solvent: str) -> None:
     """F_total = k (1 − k_b exp(−B_b s²/4)) (F_protein + …): found alone and beside the mask."""

@@ -17,6 +17,9 @@ from gpurefine.refinement import refine as loop
 from gpurefine.refinement.objective import Objective
 from gpurefine.refinement.setup import build_objective
 
+TOLERANCE = 2e-4
+"""What single precision and the cut-off leave of a central difference."""
+
 
 @pytest.fixture(scope="module")
 def problem(example: tuple[Path, Path]) -> Any:
@@ -34,17 +37,21 @@ def objective_of(problem: Any, options: RefineOptions) -> Objective:
 
 
 def test_gradient_of_the_total_target(problem: Any) -> None:
-    """Along random shifts, hydrogens riding: central differences of −LL and restraints together."""
+    """Along the gradient and random shifts, hydrogens riding: central differences of −LL and restraints together.
+
+    Weighted so that the data pull as hard as the restraints of the shaken model do.
+    """
     options = RefineOptions(cycles=1)
     state = loop.start(objective_of(problem, options), options)
-    objective, here, weight = state.objective, state.state, 1.0
+    objective, here, weight = state.objective, state.state, 20.0
     positions, thermal = objective.linearise(here, weight)
     n = len(here.xyz)
     refined = objective.atoms.refined
     assert objective.atoms.is_hydrogen.sum() > 500 and refined.sum() < n
     rng = np.random.default_rng(0)
-    for h, block in ((2e-3, positions), (0.1, thermal)):
+    for h, block in ((1e-3, positions), (0.1, thermal)):
         v = rng.normal(size=block.gradient.shape) * refined[:, None]
+        v += block.gradient / np.sqrt(np.mean(block.gradient[refined] ** 2))
         none_xyz, none_b = np.zeros((n, 3)), np.zeros(n)
 
         def value(t: float, v: Any = v, none_xyz: Any = none_xyz, none_b: Any = none_b) -> float:
@@ -54,8 +61,7 @@ def test_gradient_of_the_total_target(problem: Any) -> None:
             return objective.value(objective.state(xyz, b), weight)
 
         expected = (8.0 * (value(h) - value(-h)) - value(2.0 * h) + value(-2.0 * h)) / (12.0 * h)
-        size = float(np.linalg.norm(block.gradient))
-        assert abs(float(np.sum(block.gradient * v)) - expected) < 1.5e-3 * size
+        assert float(np.sum(block.gradient * v)) == pytest.approx(expected, rel=TOLERANCE)
         assert not block.gradient[~refined].any()
 
 
