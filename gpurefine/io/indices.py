@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .crystal_choice import CrystalChoice
-from .settings import HIGHER, LOWER, reindexed
+from .settings import HIGHER, LOWER, SAME, reindexed
 from .symmetry import asu_hkl, crystal_from_gemmi
 
 F64 = NDArray[np.float64]
@@ -46,7 +46,7 @@ def crystal_indices(
         told.append(f"{n_other} reflections that the centring of {crystal.hm} forbids are left out.")
     inside = asu_hkl(crystal, hkl[whole])
     n_moved = int((inside != hkl[whole]).any(axis=1).sum())
-    if n_moved and choice.setting.is_identity:
+    if n_moved and choice.setting.is_identity and choice.setting.relation == SAME:
         told.append(f"{n_moved} of {len(inside)} reflections were outside CCP4's asymmetric unit and moved into it.")
     return inside, whole, told
 

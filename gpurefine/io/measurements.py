@@ -121,7 +121,11 @@ def clean(
 
 
 def _merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements, int]:
-    """Average equal indices; also how many measurements that removes."""
+    """Average equal indices; also how many measurements that removes.
+
+    Equivalents with the same value and uncertainty are copies of one measurement (data expanded to a lower symmetry):
+    they keep their uncertainty.
+    """
     unique, inverse = np.unique(hkl, axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
     if len(unique) == len(hkl):
@@ -129,7 +133,14 @@ def _merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements
         return Measurements(unique, value[order], sigma[order]), 0
     weight = np.bincount(inverse, weights=1.0 / sigma**2)
     mean = np.bincount(inverse, weights=value / sigma**2) / weight
-    return Measurements(unique, mean, 1.0 / np.sqrt(weight)), len(hkl) - len(unique)
+    first = np.zeros(len(unique), dtype=np.intp)
+    first[inverse[::-1]] = np.arange(len(hkl))[::-1]
+    differs = (value != value[first][inverse]) | (sigma != sigma[first][inverse])
+    copies = np.bincount(inverse, weights=differs) == 0.0
+    merged = Measurements(
+        unique, np.where(copies, value[first], mean), np.where(copies, sigma[first], 1.0 / np.sqrt(weight))
+    )
+    return merged, len(hkl) - len(unique)
 
 
 def positions(of: NDArray[np.int32], among: NDArray[np.int32]) -> NDArray[np.int64]:

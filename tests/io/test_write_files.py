@@ -70,7 +70,7 @@ def test_mtz_is_read_again_as_it_was(tmp_path, dataset, report):
 
 def test_mtz_of_intensities_without_free_set(tmp_path, make_mtz, report, dataset):
     hkl = dataset.reflections.hkl
-    path = make_mtz({"IMEAN": ("J", 900.0), "SIGIMEAN": ("Q", 3.0)}, name="i.mtz", hkl=hkl)
+    path = make_mtz({"IMEAN": ("J", lambda hkl, d: 890.0 + d), "SIGIMEAN": ("Q", 3.0)}, name="i.mtz", hkl=hkl)
     data = read_data(path, DataOptions(), None, "model.pdb")
     write_mtz(tmp_path / "out.mtz", data, report.maps)
     labels = gemmi.read_mtz_file(str(tmp_path / "out.mtz")).column_labels()
