@@ -60,9 +60,9 @@ def clean(
 ) -> tuple[Measurements, list[str]]:
     """Usable measurements on unique indices, and what was done to get them.
 
-    A value that is not a number, and 0 with uncertainty 0, mean that nothing was measured; so does an amplitude of exactly 0,
-    which old programs wrote for missing reflections.  Negative amplitudes and
-    values without a positive uncertainty are dropped; equivalents are averaged with weights 1/σ².
+    A value that is not a number, and 0 with uncertainty 0, mean that nothing was measured; so does an amplitude of
+    exactly 0, which old programs wrote for missing reflections.  Negative amplitudes and values without a positive
+    uncertainty are dropped; equivalents are averaged with weights 1/σ².
 
     Args:
         hkl: (m, 3) indices in the asymmetric unit, in any order, perhaps repeated.
