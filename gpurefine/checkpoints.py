@@ -51,7 +51,9 @@ class Start:
 class Keeper:
     """Writes the checkpoint of one run after every cycle and removes it in the end."""
 
-    def __init__(self, config: Config, backend: Backend, chemistry: ChemicalModel, data: DataSet, resumed: bool) -> None:
+    def __init__(
+        self, config: Config, backend: Backend, chemistry: ChemicalModel, data: DataSet, resumed: bool
+    ) -> None:
         self.prefix = config.prefix
         self._meta = {
             "config": dataclasses.asdict(config),

@@ -51,8 +51,8 @@ def take(refinement: Refinement) -> Snapshot:
     """The refinement as it stands between two cycles; whatever becomes of its atoms, the snapshot stays."""
     state, objective = refinement.state, refinement.objective
     return Snapshot(
-        state.xyz.copy(), state.b_iso.copy(), state.f_protein.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
-        tuple(refinement.cycles), tuple(refinement.restraints),
+        state.xyz.copy(), state.b_iso.copy(), state.f_protein.copy(), objective.experiment.memory(),
+        refinement.weight, objective.damping, tuple(refinement.cycles), tuple(refinement.restraints),
     )
 
 
