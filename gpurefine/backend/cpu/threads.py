@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba as nb
 
-WORTHWHILE = 300.0
+WORTHWHILE = 1000.0
 """Microseconds of one core's work below which a second thread gains nothing, and loses milliseconds when another
 process keeps that core busy (the threads wait for each other at the end of every loop)."""
 
