@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .backend import create, describe_choice
+from .backend import create, describe_choice, first_run_notice
 from .backend.ops import Backend
 from .checkpoints import Keeper, Start, check_problem, input_files, read_start
 from .config import GROUPS, Config, RefineOptions
@@ -201,7 +201,7 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     timer = Timer()
     with timer("device"):
         backend = create(config.run.device, config.run.threads)
-    _tell(progress, [describe_choice(config.run.device, backend)])
+    _tell(progress, [describe_choice(config.run.device, backend), *first_run_notice(backend)])
     with timer("read model"):
         model = read_model(config.model)
         crystal = structure_crystal(model.structure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from pathlib import Path
 
 from ..errors import DeviceError, UsageError
 from .ops import Backend
@@ -95,6 +96,22 @@ def describe_choice(name: str, backend: Backend) -> str:
     if name.lower() == "auto":
         return f"Device: {backend.name}, {threads} (auto: this version has no GPU kernels yet)"
     return f"Device: {backend.name}, {threads} (as asked for)"
+
+
+def first_run_notice(backend: Backend) -> list[str]:
+    """One sentence where the cpu backend's loops have not been compiled yet, nothing otherwise."""
+    if backend.name != "cpu":
+        return []
+    from .cpu import density_iso
+
+    # one large kernel stands for all: they are compiled in the same first run
+    folder = Path(density_iso.spread._cache.cache_path)
+    if any(folder.glob("density_iso.spread-*.nbc")):
+        return []
+    return [
+        "First run: the inner loops are compiled now, once for this installation, which takes about half a minute "
+        "(gpurefine info --compile does it ahead)."
+    ]
 
 
 def compile_kernels() -> float:

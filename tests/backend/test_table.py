@@ -14,7 +14,7 @@ import pytest
 
 import gpurefine
 from gpurefine import backend as table
-from gpurefine.backend import compile_kernels, create, describe_choice, devices
+from gpurefine.backend import compile_kernels, create, describe_choice, devices, first_run_notice
 from gpurefine.backend.cpu.backend import CpuBackend
 from gpurefine.backend.ops import Backend
 from gpurefine.backend.reference.backend import ReferenceBackend
@@ -158,3 +158,16 @@ def test_block_product_is_that_of_the_full_matrix(backend: Backend) -> None:
             pattern.row_start, pattern.column, pattern.slot, pattern.transposed, diagonal, off, x, out
         )
         np.testing.assert_allclose(out, 1.0 + np.einsum("iajb,jb->ia", full, x), rtol=1e-12, atol=1e-12)
+
+
+def test_first_run_is_told_where_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpurefine.backend.cpu import density_iso
+
+    class Cache:
+        cache_path = str(tmp_path)
+
+    monkeypatch.setattr(density_iso.spread, "_cache", Cache())
+    assert "compiled now" in first_run_notice(create("cpu", 1))[0]
+    (tmp_path / "density_iso.spread-27.py311.1.nbc").touch()
+    assert first_run_notice(create("cpu", 1)) == []
+    assert first_run_notice(create("reference")) == []
