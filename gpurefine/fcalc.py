@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .backend import create
 from .errors import InputError
-from .forward.density import plan_transform
+from .forward.density import plan_transform, smallest_b
 from .io.fcalc_files import model_scatterers, write_structure_factors
 from .io.scattering import xray_gaussians
 from .io.structure import read_model, structure_crystal
@@ -95,9 +95,7 @@ def structure_factors(model: str | Path, d_min: float, direct: bool = False, thr
     if len(hkl) == 0:
         raise InputError(f"{path} has no reflection with d ≥ {d_min:g} Å; give a smaller --d-min.")
     atoms, names = model_scatterers(structure)
-    smallest = np.where(
-        atoms.is_aniso, 8.0 * np.pi**2 * _smallest_eigenvalue(atoms.u_aniso), atoms.b_iso
-    )
+    smallest = smallest_b(atoms)
     transform = plan_transform(create("cpu", threads), crystal, hkl, smallest, atoms.kind, *xray_gaussians(names))
     f = transform.structure_factors(atoms)
     exact = transform.direct_summation(atoms) if direct else None
@@ -112,10 +110,3 @@ def structure_factors(model: str | Path, d_min: float, direct: bool = False, thr
             )
         )
     return StructureFactors(crystal, hkl, f, exact, tuple(shells))
-
-
-def _smallest_eigenvalue(six: NDArray[np.float64]) -> NDArray[np.float64]:
-    full = np.empty((len(six), 3, 3))
-    for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
-        full[:, i, j] = full[:, j, i] = six[:, k]
-    return np.asarray(np.linalg.eigvalsh(full)[:, 0])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
+from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
 from ..model.grid import choose_grid
 from .form_factors import shortened
@@ -109,3 +110,15 @@ def plan_transform(
     exact = DensityPlan(grid.shape, crystal.orth, gauss_a, gauss_b, blur, cutoff)
     plan = replace(exact, gauss_a=short_a, gauss_b=short_b)
     return AtomicTransform(backend, plan, exact, fourier_plan(crystal, grid.shape, hkl, blur), crystal.n_centring)
+
+
+def smallest_b(atoms: Scatterers) -> NDArray[np.float64]:
+    """B (n,) Å² of each atom along its least mobile direction: what a grid is planned for."""
+    b = atoms.b_iso.copy()
+    if atoms.is_aniso.any():
+        u = atoms.u_aniso[atoms.is_aniso]
+        full = np.empty((len(u), 3, 3))
+        for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
+            full[:, i, j] = full[:, j, i] = u[:, k]
+        b[atoms.is_aniso] = EIGHT_PI2 * np.linalg.eigvalsh(full)[:, 0]
+    return b

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.plans import DensityGradient, LikelihoodResult, Scatterers
-from ..constants import EIGHT_PI2
-from ..forward.density import AtomicTransform, plan_transform
+from ..forward.density import AtomicTransform, plan_transform, smallest_b
 from ..forward.fisher import AtomInformation, InformationShells, plan_information
 from ..forward.scaling import Scale, ScaledModel, Scaling, plan_scaling
 from ..forward.solvent import SolventMask, plan_mask
@@ -114,7 +113,7 @@ class Experiment:
 
     def transform(self, atoms: Scatterers) -> AtomicTransform:
         """The transform for these atoms; planned anew when the smallest B has fallen below what it was planned for."""
-        smallest = _smallest_b(atoms)
+        smallest = smallest_b(atoms)
         low = float(smallest.min())
         if self._transform is None or low < float(self._planned_b.min()):
             # leave room, so that a falling B does not replan every cycle
@@ -226,17 +225,3 @@ class Experiment:
         if self.fit is None:
             raise RuntimeError("Experiment.update must come before a likelihood is asked for")
         return self.fit
-
-
-def _smallest_b(atoms: Scatterers) -> F64:
-    """B (n,) of each atom along its least mobile direction."""
-    b = atoms.b_iso.copy()
-    if atoms.is_aniso.any():
-        u = atoms.u_aniso[atoms.is_aniso]
-        full = np.empty((len(u), 3, 3))
-        for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
-            full[:, i, j] = full[:, j, i] = u[:, k]
-        b[atoms.is_aniso] = EIGHT_PI2 * np.linalg.eigvalsh(full)[:, 0]
-    return b
-
-
