@@ -14,6 +14,9 @@ FOUR_PI2 = 4.0 * math.pi**2
 DEGREE = math.pi / 180.0
 """Radians in one degree."""
 
+VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+"""Rows and columns of a symmetric tensor in the order of its six-vector."""
+
 B_MIN = 0.5
 """Smallest isotropic B (Å²) a refinement step may reach."""
 

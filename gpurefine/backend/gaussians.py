@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..constants import EIGHT_PI2, FOUR_PI2
+from ..constants import EIGHT_PI2, FOUR_PI2, VOIGT
 from .plans import DensityPlan, Scatterers
+
+
+def full_tensors(six: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Symmetric tensors (n, 3, 3) of six-vectors (n, 6), 11 22 33 12 13 23."""
+    full = np.empty((len(six), 3, 3))
+    for k, (i, j) in enumerate(VOIGT):
+        full[:, i, j] = full[:, j, i] = six[:, k]
+    return full
 
 
 def isotropic_gaussians(
@@ -33,10 +41,7 @@ def anisotropic_gaussians(
     ρ(r) = Σ_g A_g exp(−½ rᵀ Σ_g⁻¹ r) with Σ_g = U + (b_g + blur)/8π².
     """
     kind = atoms.kind[index]
-    u = atoms.u_aniso[index]
-    full = np.empty((len(index), 3, 3))
-    for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
-        full[:, i, j] = full[:, j, i] = u[:, k]
+    full = full_tensors(atoms.u_aniso[index])
     extra = (plan.gauss_b[kind] + plan.blur) / EIGHT_PI2
     covariance = full[:, None] + extra[:, :, None, None] * np.eye(3)
     inverse = np.asarray(np.linalg.inv(covariance), np.float64)

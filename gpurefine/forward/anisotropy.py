@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..constants import TWO_PI2
+from ..constants import TWO_PI2, VOIGT
 from ..model.crystal import Crystal
-
-_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 def tensor_rotation(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
     """(6, 6) matrix that turns the six-vector of a symmetric tensor T into that of R T Rᵀ."""
     out = np.zeros((6, 6))
-    for row, (i, j) in enumerate(_PAIRS):
-        for column, (k, l) in enumerate(_PAIRS):  # noqa: E741
+    for row, (i, j) in enumerate(VOIGT):
+        for column, (k, l) in enumerate(VOIGT):  # noqa: E741
             out[row, column] = rotation[i, k] * rotation[j, l]
             if k != l:
                 out[row, column] += rotation[i, l] * rotation[j, k]
@@ -42,5 +40,5 @@ def anisotropy_columns(
 ) -> NDArray[np.float64]:
     """(n, m): −2π² sᵀE s of each reflection for each tensor E (m, 6)."""
     s = hkl @ crystal.frac
-    products = np.stack([s[:, i] * s[:, j] * (1.0 if i == j else 2.0) for i, j in _PAIRS], axis=1)
+    products = np.stack([s[:, i] * s[:, j] * (1.0 if i == j else 2.0) for i, j in VOIGT], axis=1)
     return np.asarray(-TWO_PI2 * products @ tensors.T)

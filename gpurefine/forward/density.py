@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.gaussians import full_tensors
 from ..backend.ops import Backend
 from ..backend.plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from ..constants import EIGHT_PI2
@@ -116,9 +117,6 @@ def smallest_b(atoms: Scatterers) -> NDArray[np.float64]:
     """B (n,) Å² of each atom along its least mobile direction: what a grid is planned for."""
     b = atoms.b_iso.copy()
     if atoms.is_aniso.any():
-        u = atoms.u_aniso[atoms.is_aniso]
-        full = np.empty((len(u), 3, 3))
-        for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
-            full[:, i, j] = full[:, j, i] = u[:, k]
+        full = full_tensors(atoms.u_aniso[atoms.is_aniso])
         b[atoms.is_aniso] = EIGHT_PI2 * np.linalg.eigvalsh(full)[:, 0]
     return b

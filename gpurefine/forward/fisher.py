@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.gaussians import full_tensors
 from ..backend.plans import DensityPlan, Scatterers
-from ..constants import FOUR_PI2
+from ..constants import FOUR_PI2, VOIGT
 from ..model.crystal import Crystal
 
 F64 = NDArray[np.float64]
@@ -55,9 +56,7 @@ class InformationShells:
         b = atoms.b_iso
         power = (atoms.weight[:, None] * form[atoms.kind]) ** 2 * np.exp(-0.5 * b[:, None] * s2)
         six = FOUR_PI2 * power @ tensor
-        xyz = np.empty((len(b), 3, 3))
-        for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
-            xyz[:, i, j] = xyz[:, j, i] = six[:, k]
+        xyz = full_tensors(six)
         occupied = atoms.weight != 0.0
         by_weight = np.divide(power @ total, atoms.weight**2, out=np.zeros(len(b)), where=occupied)
         return AtomInformation(xyz, power @ fourth, by_weight)
@@ -76,7 +75,7 @@ def plan_information(
     # a copy x' = Rx + t makes the reflection see the atom along Rᵀs
     for rotation in crystal.cartesian_rotations()[: crystal.n_primitive]:
         turned = s @ rotation
-        for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
+        for k, (i, j) in enumerate(VOIGT):
             outer[:, k] += turned[:, i] * turned[:, j]
     outer /= crystal.n_primitive
     multiplicity = np.where(centric, 1.0, 0.5) * epsilon * crystal.n_primitive * crystal.n_centring**2

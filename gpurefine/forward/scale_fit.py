@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.plans import ScaleSystem
-from .hats import hat_weights
+from ..model.hats import hat_weights
 from .scaling import TIE_ISO, TIE_MASK, Scale, Scaling
 
 F64 = NDArray[np.float64]

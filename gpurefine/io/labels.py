@@ -46,12 +46,6 @@ class Selection:
     free: int | None
     message: str
 
-    @property
-    def in_order(self) -> tuple[int, ...]:
-        """Value, sigma[, value, sigma][, free]."""
-        pairs = [index for pair in zip(self.values, self.sigmas, strict=True) for index in pair]
-        return tuple(pairs) + (() if self.free is None else (self.free,))
-
 
 def strip_path(label: str) -> tuple[str | None, str]:
     """Data set name (None where not given) and label of "/crystal/dataset/FP" or "FP"."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..config import Config
 from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord, ScaleRecord, ShellRecord
-from .atomic import write_whole
 from .reflections import DataSet
 from .software import PROGRAM, program_version
 from .summary import summarise
@@ -105,17 +103,6 @@ def log_text(
         lines += ["", *_section("Time"), *(f"{name:30s}{value:10.2f}" for name, value in report.timing.items())]
     lines += ["", *_section("Files written"), *written, *notes]
     return "\n".join(lines) + "\n"
-
-
-def write_log(
-    path: str | Path, report: Report, config: Config, dataset: DataSet, command: str, written: Sequence[str] = ()
-) -> None:
-    """Write the log, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    write_whole(path, log_text(report, config, dataset, command, written).encode("utf-8"))
 
 
 def _section(title: str) -> list[str]:

@@ -23,11 +23,6 @@ class Grid:
     orth: NDArray[np.float64]
 
     @property
-    def n_points(self) -> int:
-        """Number of grid points in the cell."""
-        return int(np.prod(self.shape))
-
-    @property
     def volume(self) -> float:
         """Cell volume, Å³."""
         return float(abs(np.linalg.det(self.orth)))

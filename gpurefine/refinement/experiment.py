@@ -177,23 +177,20 @@ class Experiment:
         self.fit = Fit(f_mask, fraction, scale, scaled, sigmaa, d, model_variance * scaled.k_aniso**2)
         return self.fit
 
-    def total(self, f_protein: C128) -> C128:
-        """F_total (n,) at the present scale and mask."""
+    def total(self, f_protein: C128, index: NDArray[np.intp] | slice = slice(None)) -> C128:
+        """F_total at the present scale and mask, of reflections ``index`` (default: all, (n,))."""
         fit = self._fitted()
-        assert fit.scale is not None
-        inner = f_protein if fit.f_mask is None else f_protein + fit.scaled.k_mask * fit.f_mask
-        return fit.scaled.factor * inner
+        inner = f_protein[index]
+        if fit.f_mask is not None:
+            inner = inner + fit.scaled.k_mask[index] * fit.f_mask[index]
+        return np.asarray(fit.scaled.factor[index] * inner)
 
     def likelihood(self, f_protein: C128, index: NDArray[np.intp], derivatives: bool) -> LikelihoodResult:
         """−LL of reflections ``index`` (k,) with derivatives with respect to F_total."""
         fit, r = self._fitted(), self.reflections
-        inner = f_protein[index]
-        if fit.f_mask is not None:
-            inner = inner + fit.scaled.k_mask[index] * fit.f_mask[index]
-        total = fit.scaled.factor[index] * inner
         return self.backend.rice(
-            self.f_obs[index], self.sigma[index], total, fit.d[index], fit.s[index], r.epsilon[index],
-            r.centric[index], derivatives,
+            self.f_obs[index], self.sigma[index], self.total(f_protein, index), fit.d[index], fit.s[index],
+            r.epsilon[index], r.centric[index], derivatives,
         )
 
     def value(self, f_protein: C128) -> float:

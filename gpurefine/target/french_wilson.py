@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.crystal import Crystal
+from ..model.hats import hat_matrix
 
 F64 = NDArray[np.float64]
 
@@ -201,10 +202,7 @@ def _hats(inv_d2: F64, n_knots: int) -> F64:
     """(n, k) values of the piecewise linear basis at 1/d²; k = n_knots unless reflections coincide."""
     knots = _knots(inv_d2, n_knots)
     hats = np.zeros((len(inv_d2), n_knots))
-    for k in range(len(knots)):
-        unit = np.zeros(len(knots))
-        unit[k] = 1.0
-        hats[:, k] = np.interp(inv_d2, knots, unit)
+    hats[:, : len(knots)] = hat_matrix(inv_d2, knots)
     return hats
 
 

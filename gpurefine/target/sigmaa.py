@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from ..backend.ops import TargetOps
+from ..model.hats import hat_weights
 
 F64 = NDArray[np.float64]
 
@@ -58,11 +59,7 @@ class _Hats:
 
     @staticmethod
     def of(x: F64, knots: F64) -> _Hats:
-        if len(knots) == 1:
-            return _Hats(np.zeros(len(x), np.intp), np.zeros(len(x)), 1)
-        left = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
-        weight = np.clip((x - knots[left]) / (knots[left + 1] - knots[left]), 0.0, 1.0)
-        return _Hats(left, weight, len(knots))
+        return _Hats(*hat_weights(x, knots), len(knots))
 
     def value(self, y: F64) -> F64:
         if self.n == 1:

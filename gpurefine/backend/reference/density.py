@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...constants import VOIGT
 from ..gaussians import anisotropic_gaussians, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 
 F64 = NDArray[np.float64]
-VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 def _sphere(plan: DensityPlan, centre: F64, radius: float) -> tuple[tuple[NDArray[np.int64], ...], F64]:
