@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .constants import B_MAX, B_MIN
 from .errors import UsageError
+
+SHAKE_MAX = 5.0
+"""Å: farther than that nothing comes back."""
 
 
 def option(default: Any, help: str, unit: str = "", **metadata: Any) -> Any:
@@ -111,6 +115,15 @@ class RefineOptions:
     )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
     adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")
+    reset_b: float | None = option(
+        None, "Set every B to this before refinement, and anisotropic atoms isotropic; 30 is a usual value.", "Å²",
+        metavar="B",
+    )
+    shake: float = option(
+        0.0, "Move every atom at random before refinement, by so much r.m.s. (to test how far refinement comes back).",
+        "Å", metavar="RMS",
+    )
+    shake_seed: int = option(0, "The same seed shakes the same way.", metavar="N")
 
     def __post_init__(self) -> None:
         if self.cycles < 0:
@@ -125,6 +138,12 @@ class RefineOptions:
         self.rmsz_band()
         if self.adp_weight < 0.0:
             raise UsageError("--adp-weight must be 0 or more.")
+        if self.reset_b is not None and not B_MIN <= self.reset_b <= B_MAX:
+            raise UsageError(f"--reset-b must lie between {B_MIN:g} and {B_MAX:g} Å².")
+        if not 0.0 <= self.shake <= SHAKE_MAX:
+            raise UsageError(f"--shake must lie between 0 and {SHAKE_MAX:g} Å.")
+        if self.shake_seed < 0:
+            raise UsageError("--shake-seed must be 0 or more.")
 
     def rmsz_band(self) -> tuple[float, float]:
         """Lower and upper bond r.m.s.Z of the automatic weight."""

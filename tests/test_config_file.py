@@ -35,7 +35,10 @@ FULL = Config(
     DataOptions("F,SIGF", 3, "free.mtz", "xray", 2.0, 30.0),
     ChemistryOptions("lib", ("a.cif", "b.cif"), "keep", "drop", True),
     SolventOptions("simple", "both", 1.1, 0.9, 0.7),
-    RefineOptions(3, "0.5", "0.4,0.9", "fixed", True, 2.0),
+    RefineOptions(
+        cycles=3, weight="0.5", rmsz="0.4,0.9", adp="fixed", fix_xyz=True, adp_weight=2.0, reset_b=25.0, shake=0.2,
+        shake_seed=4,
+    ),
     RunOptions("cpu", 2, True),
 )  # fmt: skip
 

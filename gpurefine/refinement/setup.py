@@ -24,6 +24,7 @@ from ..restraints.riding import HydrogenIdealiser
 from .experiment import Experiment
 from .objective import Objective
 from .special_sites import place_on_special_positions
+from .starting_values import starting_atoms
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -79,6 +80,9 @@ def build_objective(
         atoms = isotropic(atoms)
     atoms, special, told = place_on_special_positions(atoms, crystal, labels)
     messages += told
+    given = atoms.xyz
+    atoms, told = starting_atoms(atoms, special, options)
+    messages += told
     atoms = replace(atoms, b_iso=np.clip(atoms.b_iso, B_MIN, B_MAX))
     with timer("plan"):
         experiment = Experiment(
@@ -101,7 +105,7 @@ def build_objective(
             geometry=GeometryRestraints(topology, crystal, backend),
             nonbonded=NonbondedRestraints(topology, crystal, backend),
             adp=AdpRestraints(topology, crystal, backend, options.adp_weight),
-            positions=kept_positions(topology, atoms.xyz),
+            positions=kept_positions(topology, given),
             hydrogens=HydrogenIdealiser(topology, backend),
             timer=timer,
         )
