@@ -33,10 +33,16 @@ class DataOptions:
 
     labels: str | None = option(
         None,
-        "MTZ columns to use, separated by commas: F,SIGF[,FREE], I,SIGI[,FREE] or F(+),SIGF(+),F(-),SIGF(-)[,FREE]. "
+        "MTZ columns to use, separated by commas: F,SIGF[,FREE], I,SIGI[,FREE], F(+),SIGF(+),F(-),SIGF(-)[,FREE] or "
+        "F,SIGF,DANO,SIGDANO[,FREE]. "
         "The column types in the file decide what they are. Paths such as /crystal/dataset/FP are accepted. "
         "Default: found by type and usual names.",
         metavar="COLUMNS",
+    )
+    prefer: str = option(
+        "amplitudes",
+        "Which measurements to take where the file has both and --labels names none.",
+        choices=("amplitudes", "intensities"),
     )
     free_flag: int | None = option(
         None, "Value of the free column that marks the test set. Default: worked out from the column.", metavar="N"

@@ -32,7 +32,9 @@ from gpurefine.errors import InputError, UsageError
 
 FULL = Config(
     "in/m.cif", "d.mtz", "out/x",
-    DataOptions("F,SIGF", 3, "free.mtz", "xray", 2.0, 30.0),
+    DataOptions(
+        labels="F,SIGF", prefer="intensities", free_flag=3, free_file="free.mtz", block="xray", d_min=2.0, d_max=30.0
+    ),
     ChemistryOptions("lib", ("a.cif", "b.cif"), "keep", "drop", True),
     SolventOptions("simple", "both", 1.1, 0.9, 0.7),
     RefineOptions(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .crystal_choice import CrystalChoice
 from .settings import HIGHER, LOWER, SAME, reindexed
-from .symmetry import asu_hkl, crystal_from_gemmi
+from .symmetry import AsuRows, asu_hkl, asu_rows, crystal_from_gemmi
 
 F64 = NDArray[np.float64]
 
@@ -21,11 +21,12 @@ LARGEST_R_INTENSITIES, LARGEST_R_AMPLITUDES = 0.35, 0.20
 
 def crystal_indices(
     mtz: gemmi.Mtz, choice: CrystalChoice, path: str
-) -> tuple[NDArray[np.int32], NDArray[np.bool_], list[str]]:
+) -> tuple[AsuRows, NDArray[np.bool_], list[str]]:
     """Indices of the file's rows on the crystal's axes and in its asymmetric unit.
 
     Returns:
-        (k, 3) int32 indices; (m,) bool, which of the m rows they belong to (those that the centring allows); messages.
+        k rows in the asymmetric unit; (m,) bool, which of the m rows they are (those that the centring allows);
+        messages.
 
     Raises:
         InputError: many rows contradict the centring of the crystal.
@@ -44,10 +45,10 @@ def crystal_indices(
         )
     if n_other:
         told.append(f"{n_other} reflections that the centring of {crystal.hm} forbids are left out.")
-    inside = asu_hkl(crystal, hkl[whole])
-    n_moved = int((inside != hkl[whole]).any(axis=1).sum())
+    inside = asu_rows(crystal, hkl[whole])
+    n_moved = int((inside.hkl != hkl[whole]).any(axis=1).sum())
     if n_moved and choice.setting.is_identity and choice.setting.relation == SAME:
-        told.append(f"{n_moved} of {len(inside)} reflections were outside CCP4's asymmetric unit and moved into it.")
+        told.append(f"{n_moved} of {len(whole)} reflections were outside CCP4's asymmetric unit and moved into it.")
     return inside, whole, told
 
 

@@ -17,7 +17,7 @@ FRIEDEL_INTENSITIES = "friedel intensities"
 
 VALUE_TYPES = {"F": AMPLITUDES, "J": INTENSITIES, "G": FRIEDEL_AMPLITUDES, "K": FRIEDEL_INTENSITIES}
 """MTZ column type of a measured value → kind of data."""
-SIGMA_TYPES = {"F": "Q", "J": "Q", "G": "L", "K": "M"}
+SIGMA_TYPES = {"F": "Q", "J": "Q", "G": "L", "K": "M", "D": "Q"}
 
 USUAL_AMPLITUDES = (
     "FP", "F", "FOBS", "F-obs", "F-obs-filtered", "F_obs", "FMEAN", "F_meas", "F_meas_au", "FO", "FOSC", "F_XDSdataset",
@@ -37,7 +37,8 @@ class Selection:
     """Columns chosen from a file: indices into ``mtz.columns``.
 
     ``values`` and ``sigmas`` hold one index for mean data and two (+, −) for Friedel pairs; ``free`` is None where no
-    free column was found; ``message`` says what was chosen and what else there was.
+    free column was found; ``message`` says what was chosen and what else there was; ``difference``: ΔF and σΔF where
+    the user named them.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Selection:
     sigmas: tuple[int, ...]
     free: int | None
     message: str
+    difference: tuple[int, int] | None = None
 
 
 def strip_path(label: str) -> tuple[str | None, str]:
@@ -92,13 +94,17 @@ def describe_columns(mtz: gemmi.Mtz) -> str:
     return ", ".join(f"{c.label} ({c.type})" for c in mtz.columns[3:]) or "none"
 
 
-def select_columns(mtz: gemmi.Mtz, labels: str | None, path: str, want_free: bool = True) -> Selection:
+def select_columns(
+    mtz: gemmi.Mtz, labels: str | None, path: str, want_free: bool = True, prefer: str = AMPLITUDES
+) -> Selection:
     """Columns to read: those in ``labels`` (as in --labels) or, where it is None, those found by name and type.
+
+    ``prefer``: "amplitudes" or "intensities" where the file has both.
 
     Raises:
         InputError: a named column is not in the file or of a wrong type, or the choice is not clear.
     """
-    return _named(mtz, labels, path, want_free) if labels is not None else _found(mtz, path, want_free)
+    return _named(mtz, labels, path, want_free) if labels is not None else _found(mtz, path, want_free, prefer)
 
 
 def find_free_column(mtz: gemmi.Mtz) -> tuple[int | None, list[str]]:
@@ -131,13 +137,17 @@ def _named(mtz: gemmi.Mtz, labels: str, path: str, want_free: bool) -> Selection
     if len(columns) > 1 and columns[-1].type == "I":
         free = columns.pop().idx
     if len(columns) == 1 and kind in (AMPLITUDES, INTENSITIES):
-        sigma = _partner(mtz, first)
+        sigma = partner(mtz, first)
         if sigma is None:
             raise InputError(
                 f"{path} has no column of standard uncertainties for {first.label} that could be found; name it after "
                 f"{first.label} in --labels. The columns are {describe_columns(mtz)}."
             )
         columns.append(sigma)
+    difference = None
+    if kind == AMPLITUDES and [c.type for c in columns[2:]] == ["D", "Q"]:
+        difference = columns[2].idx, columns[3].idx
+        del columns[2:]
     pattern = first.type + SIGMA_TYPES[first.type]
     expected = pattern if kind in (AMPLITUDES, INTENSITIES) else pattern * 2
     got = "".join(c.type for c in columns)
@@ -151,7 +161,8 @@ def _named(mtz: gemmi.Mtz, labels: str, path: str, want_free: bool) -> Selection
     if free is None and want_free:
         free, _ = find_free_column(mtz)
     names = ", ".join(label_in(mtz, c) for c in columns)
-    return Selection(kind, tuple(indices[0::2]), tuple(indices[1::2]), free, f"Data: columns {names} ({kind}).")
+    message = f"Data: columns {names} ({kind})."
+    return Selection(kind, tuple(indices[0::2]), tuple(indices[1::2]), free, message, difference)
 
 
 def _find_label(mtz: gemmi.Mtz, token: str, path: str) -> gemmi.Mtz.Column:
@@ -167,7 +178,7 @@ def _find_label(mtz: gemmi.Mtz, token: str, path: str) -> gemmi.Mtz.Column:
     return (named or same)[0]
 
 
-def _partner(mtz: gemmi.Mtz, value: gemmi.Mtz.Column) -> gemmi.Mtz.Column | None:
+def partner(mtz: gemmi.Mtz, value: gemmi.Mtz.Column) -> gemmi.Mtz.Column | None:
     """The column of standard uncertainties that belongs to ``value``, or None."""
     wanted = SIGMA_TYPES[value.type]
     candidates = [c for c in mtz.columns if c.type == wanted]
@@ -185,15 +196,22 @@ def _partner(mtz: gemmi.Mtz, value: gemmi.Mtz.Column) -> gemmi.Mtz.Column | None
     return None
 
 
-def _found(mtz: gemmi.Mtz, path: str, want_free: bool) -> Selection:
-    """Selection without labels: mean amplitudes, else mean intensities, else Friedel pairs; usual names first."""
+def _found(mtz: gemmi.Mtz, path: str, want_free: bool, prefer: str) -> Selection:
+    """Selection without labels: mean amplitudes, else mean intensities, else Friedel pairs; usual names first.
+
+    Where intensities are preferred, mean intensities, else pairs of intensities, else amplitudes.
+    """
     options: dict[str, list[tuple[gemmi.Mtz.Column, ...]]] = {
-        AMPLITUDES: _mean_candidates(mtz, "F", USUAL_AMPLITUDES),
-        INTENSITIES: _mean_candidates(mtz, "J", USUAL_INTENSITIES),
-        FRIEDEL_AMPLITUDES: _pair_candidates(mtz, "G"),
-        FRIEDEL_INTENSITIES: _pair_candidates(mtz, "K"),
+        AMPLITUDES: mean_candidates(mtz, "F", USUAL_AMPLITUDES),
+        INTENSITIES: mean_candidates(mtz, "J", USUAL_INTENSITIES),
+        FRIEDEL_AMPLITUDES: pair_candidates(mtz, "G"),
+        FRIEDEL_INTENSITIES: pair_candidates(mtz, "K"),
     }
-    for kind, candidates in options.items():
+    order = list(options)
+    if prefer == INTENSITIES:
+        order.sort(key=lambda kind: kind not in (INTENSITIES, FRIEDEL_INTENSITIES))
+    for kind in order:
+        candidates = options[kind]
         if not candidates:
             continue
         usual = USUAL_AMPLITUDES if kind == AMPLITUDES else USUAL_INTENSITIES
@@ -226,16 +244,16 @@ def _found(mtz: gemmi.Mtz, path: str, want_free: bool) -> Selection:
     )
 
 
-def _mean_candidates(mtz: gemmi.Mtz, kind: str, usual: Sequence[str]) -> list[tuple[gemmi.Mtz.Column, ...]]:
+def mean_candidates(mtz: gemmi.Mtz, kind: str, usual: Sequence[str]) -> list[tuple[gemmi.Mtz.Column, ...]]:
     """(value, sigma) columns of one type, usual names first in their order of preference."""
     found: list[tuple[gemmi.Mtz.Column, ...]] = [
-        (c, s) for c in mtz.columns if c.type == kind and (s := _partner(mtz, c)) is not None
+        (c, s) for c in mtz.columns if c.type == kind and (s := partner(mtz, c)) is not None
     ]
     found.sort(key=lambda pair: usual.index(pair[0].label) if pair[0].label in usual else len(usual))
     return found
 
 
-def _pair_candidates(mtz: gemmi.Mtz, kind: str) -> list[tuple[gemmi.Mtz.Column, ...]]:
+def pair_candidates(mtz: gemmi.Mtz, kind: str) -> list[tuple[gemmi.Mtz.Column, ...]]:
     """(+, σ+, −, σ−) columns: mates by their names, or two neighbours of the type."""
     columns = [c for c in mtz.columns if c.type == kind]
     by_name = {c.label: c for c in columns}
@@ -244,7 +262,7 @@ def _pair_candidates(mtz: gemmi.Mtz, kind: str) -> list[tuple[gemmi.Mtz.Column, 
         for mark, opposite in (("(+)", "(-)"), ("plus", "minus"), ("PLUS", "MINUS"), ("+", "-")):
             minus = by_name.get(plus.label.replace(mark, opposite)) if mark in plus.label else None
             if minus is not None:
-                sigmas = _partner(mtz, plus), _partner(mtz, minus)
+                sigmas = partner(mtz, plus), partner(mtz, minus)
                 if sigmas[0] is not None and sigmas[1] is not None:
                     groups.append((plus, sigmas[0], minus, sigmas[1]))
                 break

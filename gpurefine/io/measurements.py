@@ -114,13 +114,32 @@ def clean(
             f"Every standard uncertainty is {sigma[keep][0]:g}: they were made up rather than measured, and weigh all "
             "data alike."
         )
-    merged, n_repeated = _merge(hkl[keep], value[keep], sigma[keep])
+    merged, n_repeated = merge(hkl[keep], value[keep], sigma[keep])
     if n_repeated:
         messages.append(f"{n_repeated} repeated or equivalent measurements were averaged with their equivalents.")
     return merged, messages
 
 
-def _merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements, int]:
+def usable(hkl: NDArray[np.int32], value: F64, sigma: F64, amplitudes: bool) -> Measurements:
+    """What :func:`clean` would keep of a companion column, without a word; perhaps nothing."""
+    keep = np.isfinite(value) & np.isfinite(sigma) & (sigma > 0.0)
+    if amplitudes:
+        keep &= value > 0.0
+    if keep.any():
+        typical = max(float(np.median(np.abs(value[keep]))), float(np.median(sigma[keep])))
+        keep &= ~(np.abs(value) > LARGEST_RATIO * typical)
+    return merge(hkl[keep], value[keep], sigma[keep])[0]
+
+
+def on_list(measured: Measurements, listed: NDArray[np.int32]) -> tuple[F64, F64]:
+    """Value and σ (n,) on the ``listed`` reflections (n, 3), NaN where there is none; what is not listed is lost."""
+    value, sigma = np.full(len(listed), np.nan), np.full(len(listed), np.nan)
+    at = positions(measured.hkl, listed)
+    value[at[at >= 0]], sigma[at[at >= 0]] = measured.value[at >= 0], measured.sigma[at >= 0]
+    return value, sigma
+
+
+def merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements, int]:
     """Average equal indices; also how many measurements that removes.
 
     Equivalents with the same value and uncertainty are copies of one measurement (data expanded to a lower symmetry):

@@ -11,18 +11,30 @@ from numpy.typing import NDArray
 from ..config import DataOptions
 from ..errors import InputError, UsageError
 from ..model.crystal import Crystal
+from ..model.friedel import FriedelPairs
 from ..model.reflections import Reflections
 from ..target.french_wilson import french_wilson
+from .companions import find_companions
 from .crystal_choice import choose_crystal
 from .data_file import open_data
 from .data_signs import data_signs
 from .free_columns import free_consistency, no_free_column, read_free_file, spread_free
 from .free_set import MISSING, FreeSet, choose_free_set
+from .friedel import read_intensities, read_pairs
 from .indices import check_symmetry, crystal_indices
-from .labels import AMPLITUDES, FRIEDEL_AMPLITUDES, Selection, data_set_of, describe_columns, select_columns
+from .labels import (
+    AMPLITUDES,
+    FRIEDEL_AMPLITUDES,
+    FRIEDEL_INTENSITIES,
+    INTENSITIES,
+    Selection,
+    data_set_of,
+    describe_columns,
+    select_columns,
+)
 from .measurements import Measurements, average_mates, clean, positions
 from .software import Software, software_of_history
-from .symmetry import reflection_flags, unique_hkl
+from .symmetry import AsuRows, reflection_flags, unique_hkl
 
 F64 = NDArray[np.float64]
 
@@ -41,8 +53,9 @@ class DataSet:
         crystal: the data's cell with the space group to refine in.
         labels: columns used, value and uncertainty (twice for pairs).
         kind: "amplitudes", "intensities", "friedel amplitudes" or "friedel intensities".
-        intensity, sigma_intensity: (n,) float64 aligned with ``reflections``, NaN where not observed; None for
-            amplitudes.
+        intensity, sigma_intensity: (n,) float64 aligned with ``reflections``, NaN where not measured; also where
+            amplitudes were chosen and the file has intensities of the same data; None where it has none.
+        friedel: amplitudes of the Friedel mates, aligned with ``reflections``; None where the file has none.
         free_column: name of the free column, None where there is none.
         free_value: value that marks the test set, None where there is no test set.
         free_raw: (n,) int32 values of the free column; :data:`~gpurefine.io.free_set.MISSING` (negative) for none.
@@ -59,6 +72,7 @@ class DataSet:
     kind: str
     intensity: F64 | None
     sigma_intensity: F64 | None
+    friedel: FriedelPairs | None
     free_column: str | None
     free_value: int | None
     free_raw: NDArray[np.int32]
@@ -72,8 +86,8 @@ class DataSet:
 
     @property
     def from_intensities(self) -> bool:
-        """The amplitudes are French–Wilson amplitudes of intensities."""
-        return self.intensity is not None
+        """Intensities were chosen; the amplitudes are their French–Wilson amplitudes."""
+        return self.kind in (INTENSITIES, FRIEDEL_INTENSITIES)
 
 
 def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, model_name: str) -> DataSet:
@@ -90,7 +104,7 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
     """
     file = open_data(path, options.block)
     mtz, messages = file.mtz, list(file.messages)
-    selection = select_columns(mtz, options.labels, path, want_free=options.free_file is None)
+    selection = select_columns(mtz, options.labels, path, options.free_file is None, options.prefer)
     messages.append(selection.message)
     dataset, told = data_set_of(mtz, selection)
     messages += told
@@ -101,7 +115,8 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
     values, sigmas, labels = _columns(mtz, selection)
     free_labels = None if selection.free is None else mtz.columns[selection.free].label
     free_values = None if selection.free is None else np.array(mtz.columns[selection.free].array, dtype=np.float64)
-    hkl, whole, told = crystal_indices(mtz, choice, path)
+    rows, whole, told = crystal_indices(mtz, choice, path)
+    hkl = rows.hkl
     messages += told
     if free_values is not None:
         free_values = free_values[whole]
@@ -127,6 +142,10 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
 
     reflections, intensity, sigma_intensity, told = _on_list(crystal, listed, measured, at, amplitudes)
     messages += told
+    friedel, more, told = _companions(mtz, selection, rows, whole, crystal, reflections)
+    messages += told
+    if more is not None:
+        intensity, sigma_intensity = more
     n = len(listed)
     if options.free_file is not None:
         column = read_free_file(options.free_file, crystal, listed)
@@ -146,7 +165,7 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
         free_set = choose_free_set(raw, reflections.observed, free_labels, source, options.free_flag)
     messages += free_set.messages
     messages += free_consistency(crystal, listed, free_set.free, reflections.observed)
-    messages += _signs(crystal, reflections, intensity, sigma_intensity)
+    messages += _signs(crystal, reflections, *((None, None) if amplitudes else (intensity, sigma_intensity)))
     return DataSet(
         path=path,
         reflections=replace(reflections, free=free_set.free),
@@ -155,6 +174,7 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
         kind=selection.kind,
         intensity=intensity,
         sigma_intensity=sigma_intensity,
+        friedel=friedel,
         free_column=free_labels,
         free_value=free_set.value,
         free_raw=raw,
@@ -178,6 +198,20 @@ def _columns(mtz: gemmi.Mtz, selection: Selection) -> tuple[F64, F64, tuple[str,
         return values[:, 0], sigmas[:, 0], labels
     mean, sigma = average_mates(values, sigmas)
     return mean, sigma, labels
+
+
+def _companions(
+    mtz: gemmi.Mtz, selection: Selection, rows: AsuRows, whole: NDArray[np.bool_], crystal: Crystal, r: Reflections
+) -> tuple[FriedelPairs | None, tuple[F64, F64] | None, list[str]]:
+    """Friedel mates, and intensities where amplitudes were chosen; None where there are none; what is to be told."""
+
+    def column(k: int) -> F64:
+        return np.array(mtz.columns[k].array, dtype=np.float64)[whole]
+
+    also = find_companions(mtz, selection)
+    friedel, told = (None, []) if also.pairs is None else read_pairs(column, also.pairs, rows, crystal, r)
+    more = None if also.intensities is None else read_intensities(column, also.intensities, rows, r)
+    return friedel, more, told
 
 
 def _check_extent(crystal: Crystal, s2: F64, n_measured: int, path: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
@@ -69,3 +71,40 @@ def asu_hkl(crystal: Crystal, hkl: NDArray[np.int32]) -> NDArray[np.int32]:
     bare.set_data(np.ascontiguousarray(hkl, dtype=np.float32).reshape(-1, 3))
     bare.ensure_asu()
     return np.asarray(bare.make_miller_array(), dtype=np.int32).reshape(-1, 3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AsuRows:
+    """Rows of a file in the asymmetric unit.
+
+    Attributes:
+        hkl: (n, 3) int32 indices there, s (h R) of an operation x' = R x + t and s = ±1.
+        mate: (n,) bool, s = −1: the row is the Friedel mate of the listed reflection (never so of a centric one).
+        shift: (n,) float64, h·t in turns: the phase of the listed reflection is s (φ − 2π shift).
+    """
+
+    hkl: NDArray[np.int32]
+    mate: NDArray[np.bool_]
+    shift: NDArray[np.float64]
+
+    def select(self, keep: NDArray[np.bool_]) -> AsuRows:
+        """The rows where ``keep`` (n,) is True."""
+        return AsuRows(self.hkl[keep], self.mate[keep], self.shift[keep])
+
+
+def asu_rows(crystal: Crystal, hkl: NDArray[np.int32]) -> AsuRows:
+    """Indices (n, 3) moved into the asymmetric unit, with the Friedel mate and phase shift that the move implies."""
+    inside = asu_hkl(crystal, hkl)
+    mate = np.ones(len(hkl), dtype=bool)
+    shift = np.zeros(len(hkl))
+    open_rows = np.ones(len(hkl), dtype=bool)
+    for sign in (1, -1):
+        for rotation, translation in zip(
+            crystal.rotations[: crystal.n_primitive], crystal.translations[: crystal.n_primitive], strict=True
+        ):
+            rows = np.flatnonzero(open_rows)
+            if len(rows) == 0:
+                break
+            rows = rows[(sign * (hkl[rows] @ rotation) == inside[rows]).all(axis=1)]
+            mate[rows], shift[rows], open_rows[rows] = sign < 0, hkl[rows] @ translation, False
+    return AsuRows(inside, mate, shift)
