@@ -140,7 +140,7 @@ def check_problem(start: Start, backend: Backend, chemistry: ChemicalModel, data
         InputError: restraints or data are not the same although the files are.
     """
     if problem_fingerprint(chemistry, data) != start.meta["problem"] or len(chemistry.atoms) != len(
-        start.snapshot.b_iso
+        start.snapshot.values.b_iso
     ):
         raise InputError(
             f"The restraints or data made of {start.config.model} and {start.config.data_file} are not those that the "

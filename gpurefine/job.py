@@ -127,7 +127,7 @@ class Problem:
                 self._finished(last, keep, progress, messages)
             else:
                 state = restore(objective, last)
-            while state.cycles[-1].cycle < options.cycles:
+            while state.cycles[-1].cycle < objective.cycles:
                 loop.run_cycle(state, options)
                 last = take(state)
                 self._finished(last, keep, progress, messages)
@@ -135,7 +135,7 @@ class Problem:
         except (KeyboardInterrupt, NumericalError) as error:
             if last is None:
                 raise
-            messages.append(_what_stopped(error, last.cycles[-1].cycle, options.cycles))
+            messages.append(_what_stopped(error, last.cycles[-1].cycle, objective.cycles))
             result = self._result(restore(objective, last), messages, options, began)
             return replace(result, stopped=error)
 

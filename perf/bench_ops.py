@@ -74,7 +74,7 @@ def measure(model: Path, data: Path, d_min: float, threads: int) -> dict[str, An
                 "fraction": floor / time, **asdict(operation.work),
             }
         )
-    transform = objective.experiment.transform(objective.scatterers(state.xyz, state.b_iso))
+    transform = objective.experiment.transform(objective.scatterers(state.values))
     plan = transform.density_plan
     return {
         "threads": threads, "ceilings": asdict(top), "n_atoms": len(state.xyz), "grid": list(plan.shape),

@@ -14,6 +14,7 @@ from gpurefine.backend import create
 from gpurefine.backend.gaussians import isotropic_gaussians
 from gpurefine.io.scattering import xray_gaussians
 from gpurefine.job import Problem
+from gpurefine.params.values import AtomValues
 from gpurefine.refinement.objective import Objective, State
 from gpurefine.refinement.setup import build_objective
 from gpurefine.refinement.timing import Timer
@@ -42,9 +43,9 @@ def objective_of(problem: Problem, threads: int) -> tuple[Objective, State]:
         create("cpu", threads), chemistry.atoms, chemistry.topology, chemistry.labels, data.crystal, data.reflections,
         xray_gaussians(chemistry.atoms.scatterer_names), config.solvent, config.refine, Timer(),
     )
-    state = objective.state(objective.atoms.xyz, objective.atoms.b_iso.copy())
-    objective.experiment.update(objective.scatterers(state.xyz, state.b_iso), state.f_protein)
-    objective.list_contacts(state.xyz)
+    state = objective.state(AtomValues.of(objective.atoms))
+    objective.experiment.update(objective.scatterers(state.values), state.f_calc)
+    objective.list_contacts(state.values)
     return objective, state
 
 
@@ -55,7 +56,7 @@ def operations(objective: Objective, state: State) -> list[Operation]:
 
 def points(objective: Objective, state: State) -> float:
     """Grid points inside the cut-off spheres of all atoms."""
-    atoms = objective.scatterers(state.xyz, state.b_iso)
+    atoms = objective.scatterers(state.values)
     plan = objective.experiment.transform(atoms).density_plan
     radius = isotropic_gaussians(plan, atoms, np.arange(len(atoms.weight)))[2]
     voxel = abs(float(np.linalg.det(plan.orth))) / float(np.prod(plan.shape))
@@ -64,7 +65,7 @@ def points(objective: Objective, state: State) -> float:
 
 def _density(objective: Objective, state: State) -> list[Operation]:
     backend, experiment = objective.backend, objective.experiment
-    atoms = objective.scatterers(state.xyz, state.b_iso)
+    atoms = objective.scatterers(state.values)
     transform = experiment.transform(atoms)
     plan, fourier = transform.density_plan, transform.fourier_plan
     size = float(np.prod(plan.shape))
@@ -77,10 +78,7 @@ def _density(objective: Objective, state: State) -> list[Operation]:
 
     def evaluation() -> object:
         f = transform.structure_factors(atoms)
-        result = experiment.likelihood(f, experiment.work, True)
-        slope = np.zeros(len(experiment.reflections), np.complex128)
-        slope[experiment.work] = result.gradient
-        return transform.adjoint(atoms, slope)
+        return transform.adjoint(atoms, experiment.evaluate(f[None], experiment.work, True).gradient[0])
 
     copy = density.copy()
 
@@ -100,20 +98,20 @@ def _density(objective: Objective, state: State) -> list[Operation]:
 
 def _data(objective: Objective, state: State) -> list[Operation]:
     experiment, r = objective.experiment, objective.experiment.reflections
-    atoms = objective.scatterers(state.xyz, state.b_iso)
-    fit = experiment.fit
-    assert fit is not None
-    n, index, f = float(len(r)), experiment.work, state.f_protein
+    atoms = objective.scatterers(state.values)
+    fit, likelihood = experiment.fitted, experiment.likelihood
+    target = likelihood.scale_target(fit.f_total, fit.values)
+    n, index, f = float(len(r)), experiment.work, state.f_calc
     found = [
         # seven columns and F in; value, gradient, information, figure of merit out; a logarithm and a Bessel ratio
-        Operation("likelihood, value", lambda: experiment.likelihood(f, index, False), Work(81.0 * n, 3.0 * n)),
-        Operation("likelihood, derivatives", lambda: experiment.likelihood(f, index, True), Work(113.0 * n, 4.0 * n)),
+        Operation("likelihood, value", lambda: experiment.evaluate(f, index, False), Work(81.0 * n, 3.0 * n)),
+        Operation("likelihood, derivatives", lambda: experiment.evaluate(f, index, True), Work(113.0 * n, 4.0 * n)),
         Operation(
-            "D and Σ, warm", lambda: experiment.estimator.fit(np.abs(fit.scaled.total), fit.scaled.k_aniso, fit.sigmaa),
+            "D and Σ, warm", lambda: likelihood.fit(fit.f_total, fit.scaled.k_aniso, fit.errors),
             Work(57.0 * n, 3.0 * n),
         ),
         Operation(
-            "scale, warm", lambda: experiment.scaling.fit(experiment.f_obs, f, fit.f_mask, r.work, fit.scale),
+            "scale, warm", lambda: experiment.scaling.fit(target, f[0], fit.f_mask, r.work, fit.scale),
             Work(88.0 * n, 2.0 * n),
         ),
     ]
@@ -140,8 +138,9 @@ def _restraints(objective: Objective, state: State) -> list[Operation]:
             pattern.row_start, pattern.column, pattern.slot, pattern.transposed, matrix.diagonal, matrix.off, x, out
         )
 
+    contact_work = Work(29.0 * listed + 45.0 * active + 32.0 * n)
     return [
-        Operation("contacts", lambda: objective.list_contacts(xyz), Work(29.0 * listed + 45.0 * active + 32.0 * n)),
+        Operation("contacts", lambda: objective.list_contacts(state.values), contact_work),
         Operation("repulsion, derivatives", lambda: nonbonded.evaluate(xyz, True), Work(60.0 * active + 120.0 * n)),
         Operation("geometry, value", lambda: geometry.value(xyz), Work(60.0 * m + 24.0 * n)),
         # every block is cleared and written once, every term read once
@@ -153,7 +152,7 @@ def _restraints(objective: Objective, state: State) -> list[Operation]:
 
 def plain_fft(objective: Objective, state: State) -> Callable[[], object]:
     """SciPy's transform of a grid of the same shape with the same workers, nothing else."""
-    atoms = objective.scatterers(state.xyz, state.b_iso)
+    atoms = objective.scatterers(state.values)
     shape = objective.experiment.transform(atoms).density_plan.shape
     grid = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
     return lambda: scipy.fft.rfftn(grid, workers=objective.backend.threads)

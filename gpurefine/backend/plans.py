@@ -88,6 +88,28 @@ class DensityGradient:
     u_aniso: NDArray[np.float64]
     weight: NDArray[np.float64]
 
+    def plus(self, other: DensityGradient) -> DensityGradient:
+        """The sum of two gradients."""
+        return DensityGradient(
+            self.xyz + other.xyz, self.b_iso + other.b_iso, self.u_aniso + other.u_aniso, self.weight + other.weight
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtomInformation:
+    """Expected information of the data about each atom.
+
+    Diagonal blocks: ``xyz`` (n, 3, 3) per Å², ``b_iso`` (n,) per Å⁴, ``weight`` (n,) per squared occupancy.
+    """
+
+    xyz: NDArray[np.float64]
+    b_iso: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    def plus(self, other: AtomInformation) -> AtomInformation:
+        """The sum of two pieces of information."""
+        return AtomInformation(self.xyz + other.xyz, self.b_iso + other.b_iso, self.weight + other.weight)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LikelihoodResult:

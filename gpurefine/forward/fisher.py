@@ -13,21 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
-from ..backend.plans import DensityPlan, Scatterers
+from ..backend.plans import AtomInformation, DensityPlan, Scatterers
 from ..constants import FOUR_PI2, VOIGT
 from ..model.crystal import Crystal
 
 F64 = NDArray[np.float64]
 N_SHELL = 60
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AtomInformation:
-    """Diagonal blocks: ``xyz`` (n, 3, 3) per Å², ``b_iso`` (n,) per Å⁴, ``weight`` (n,) per squared occupancy."""
-
-    xyz: F64
-    b_iso: F64
-    weight: F64
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ class CycleRecord:
     out.  ``cc_*`` are count-weighted means of the shell correlations of F_o and |F_c|.  ``ll_*`` are mean
     −log-likelihoods per reflection; ``target`` is weight × Σ(−LL) + restraints at the end of the cycle.
     r.m.s.d. and r.m.s.Z are over terms without hydrogen: bonds Å, angles degrees, chiral volumes Å³.
-    ``r1_*`` and ``cci_*`` only where intensities were refined against.
+    ``r1_*`` and ``cci_*`` only where intensities were refined against.  ``stage`` says what the cycle refined.
     """
 
     cycle: int
@@ -49,6 +49,7 @@ class CycleRecord:
     r1_free: float | None = None
     cci_work: float | None = None
     cci_free: float | None = None
+    stage: str | None = None
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ class MapCoefficients:
     """Map coefficients and structure factors on all unique reflections (Reflections order), complex128 (n,).
 
     ``fwt`` 2mFo−DFc (missing F filled by DFc), ``delfwt`` mFo−DFc (0 where missing), ``f_protein`` the scaled atoms'
-    contribution, ``f_total`` with solvent; ``fom`` (n,) float64.
+    contribution, ``f_total`` with solvent; ``fom`` (n,) float64; ``extra``: further columns by label, complex or real.
     """
 
     fwt: NDArray[np.complex128]
@@ -142,6 +143,7 @@ class MapCoefficients:
     f_protein: NDArray[np.complex128]
     f_total: NDArray[np.complex128]
     fom: NDArray[np.float64]
+    extra: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

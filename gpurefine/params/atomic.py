@@ -2,62 +2,114 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.plans import AtomInformation, DensityGradient
 from ..constants import B_MAX, B_MIN
 from ..model.special import SpecialPositions
+from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AtomicParameters:
-    """The map between shifts of refined atoms and all atoms.
+def sum_by_owner(owner: NDArray[np.int32], per_atom: F64) -> F64:
+    """Rows (n, …) of all atoms summed onto the atoms (n,) that own their parameters."""
+    n = len(owner)
+    flat = per_atom.reshape(n, -1)
+    out = np.empty(flat.shape)
+    for i in range(flat.shape[1]):
+        out[:, i] = np.bincount(owner, flat[:, i], minlength=n)
+    return out.reshape(per_atom.shape)
 
-    A riding hydrogen keeps its offset from the parent and takes its parent's B within a cycle, so the chain rule is a
-    sum over the atoms that ride.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Positions:
+    """Coordinates: shifts (n, 3) Å.
+
+    A riding hydrogen keeps its offset from the parent within a cycle, so the chain rule is a sum over the atoms that
+    ride.
 
     Attributes:
         owner: (n,) int32 the atom whose parameters move this one.
         special: sites that symmetry holds.
-        refine_xyz, refine_b: which kinds are refined.
-        b_fixed: (n,) bool, atoms whose B stays (anisotropic atoms that are kept as given).
     """
 
     owner: NDArray[np.int32]
     special: SpecialPositions
-    refine_xyz: bool
-    refine_b: bool
-    b_fixed: NDArray[np.bool_]
+    name: str = "positions"
+    limit: float = 1.0
+    by_occupancy: bool = False
 
-    def pull_vectors(self, per_atom: F64) -> F64:
-        """Vectors of all atoms (n, 3) summed onto their owners; forbidden directions removed."""
-        n = len(self.owner)
-        out = np.empty((n, 3))
-        for i in range(3):
-            out[:, i] = np.bincount(self.owner, per_atom[:, i], minlength=n)
-        return self.special.project_vectors(out)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, 3)."""
+        return len(self.owner), 3
 
-    def pull_scalars(self, per_atom: F64) -> F64:
-        """Scalars of all atoms (n,) summed onto their owners, zero where B stays."""
-        out = np.bincount(self.owner, per_atom, minlength=len(self.owner)).astype(np.float64)
-        out[self.b_fixed] = 0.0
+    def move(self, values: AtomValues, shift: F64) -> AtomValues:
+        """The atoms at new positions."""
+        return values.at(values.xyz + self.special.project_vectors(shift)[self.owner])
+
+    def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
+        """Every atom goes with its owner."""
+        zero = AtomTangent.zero(len(self.owner))
+        return replace(zero, xyz=self.special.project_vectors(shift)[self.owner])
+
+    def pull(self, values: AtomValues, slope: DensityGradient) -> F64:
+        """Slopes summed onto the owners; forbidden directions removed."""
+        return self.special.project_vectors(sum_by_owner(self.owner, slope.xyz))
+
+    def pull_blocks(self, values: AtomValues, information: AtomInformation) -> F64:
+        """Blocks summed onto the owners, special positions made stiff."""
+        return self.special.project_blocks(sum_by_owner(self.owner, information.xyz))
+
+    def constrain(self, gradient: F64) -> F64:
+        """Without what symmetry forbids."""
+        return self.special.project_vectors(gradient)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IsotropicB:
+    """Isotropic B: shifts (n, 1) Å²; a riding hydrogen takes its parent's.
+
+    Attributes:
+        owner: (n,) int32 the atom whose parameters move this one.
+        fixed: (n,) bool, atoms whose B stays.
+    """
+
+    owner: NDArray[np.int32]
+    fixed: NDArray[np.bool_]
+    name: str = "B"
+    limit: float = 30.0
+    by_occupancy: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, 1)."""
+        return len(self.owner), 1
+
+    def move(self, values: AtomValues, shift: F64) -> AtomValues:
+        """New B, kept between the bounds."""
+        moved = np.clip(values.b_iso + shift[self.owner, 0], B_MIN, B_MAX)
+        return replace(values, b_iso=np.where(self.fixed, values.b_iso, moved))
+
+    def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
+        """Every atom goes with its owner."""
+        zero = AtomTangent.zero(len(self.owner))
+        return replace(zero, b_iso=np.where(self.fixed, 0.0, shift[self.owner, 0]))
+
+    def pull(self, values: AtomValues, slope: DensityGradient) -> F64:
+        """Slopes summed onto the owners, zero where B stays."""
+        return self.constrain(sum_by_owner(self.owner, slope.b_iso)[:, None])
+
+    def pull_blocks(self, values: AtomValues, information: AtomInformation) -> F64:
+        """Curvature summed onto the owners, zero where B stays."""
+        return self.constrain(sum_by_owner(self.owner, information.b_iso)[:, None])[:, :, None]
+
+    def constrain(self, gradient: F64) -> F64:
+        """Zero where B stays."""
+        out = gradient.copy()
+        out[self.fixed] = 0.0
         return out
-
-    def pull_blocks(self, blocks: F64) -> F64:
-        """Diagonal blocks (n, 3, 3) of all atoms summed onto their owners, special positions made stiff."""
-        n = len(self.owner)
-        flat = blocks.reshape(n, 9)
-        out = np.empty((n, 9))
-        for i in range(9):
-            out[:, i] = np.bincount(self.owner, flat[:, i], minlength=n)
-        return self.special.project_blocks(out.reshape(n, 3, 3))
-
-    def move(self, xyz: F64, b_iso: F64, shift_xyz: F64, shift_b: F64) -> tuple[F64, F64]:
-        """New positions (n, 3) and B (n,), the latter kept positive."""
-        new_xyz = xyz + self.special.project_vectors(shift_xyz)[self.owner]
-        new_b = np.where(self.b_fixed, b_iso, np.clip(b_iso + shift_b[self.owner], B_MIN, B_MAX))
-        return new_xyz, new_b

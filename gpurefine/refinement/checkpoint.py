@@ -10,13 +10,14 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..forward.scaling import Scale
 from ..model.records import CycleRecord, RestraintRecord
+from ..params.values import AtomValues
 from ..target.sigmaa import SigmaA
 from .experiment import ExperimentMemory
 from .objective import Objective, State
@@ -24,7 +25,10 @@ from .refine import Refinement
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
-T = TypeVar("T")
+
+CLASS = "class"
+ERROR_MODELS: dict[str, Any] = {model.__name__: model for model in (SigmaA,)}
+"""What an experiment's error model can be: flat dataclasses of arrays and numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,14 +36,13 @@ class Snapshot:
     """A refinement after a finished cycle.
 
     Attributes:
-        xyz: (n, 3) Å; b_iso: (n,) Å²; f_protein: (n_refl,) electrons, of the plan in use when they were computed.
+        values: of the atoms; f_calc: (n_model, n_refl) electrons, of the plan in use when they were computed.
         experiment: scale, error model, solvent and the plan of the transform.
         weight, damping: of the X-ray term in the next cycle; cycles, restraints: what was recorded.
     """
 
-    xyz: F64
-    b_iso: F64
-    f_protein: C128
+    values: AtomValues
+    f_calc: C128
     experiment: ExperimentMemory
     weight: float
     damping: float
@@ -51,17 +54,18 @@ def take(refinement: Refinement) -> Snapshot:
     """The refinement as it stands between two cycles; whatever becomes of its atoms, the snapshot stays."""
     state, objective = refinement.state, refinement.objective
     return Snapshot(
-        state.xyz.copy(), state.b_iso.copy(), state.f_protein.copy(), objective.experiment.memory(),
-        refinement.weight, objective.damping, tuple(refinement.cycles), tuple(refinement.restraints),
+        state.values, state.f_calc.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
+        tuple(refinement.cycles), tuple(refinement.restraints),
     )
 
 
 def restore(objective: Objective, snapshot: Snapshot) -> Refinement:
     """The refinement that ``snapshot`` was taken of, on the same problem."""
     objective.damping = snapshot.damping
-    state = State(snapshot.xyz, snapshot.b_iso, snapshot.f_protein)
-    objective.experiment.recall(snapshot.experiment, objective.scatterers(state.xyz, state.b_iso), state.f_protein)
-    objective.list_contacts(state.xyz)
+    state = State(snapshot.values, snapshot.f_calc)
+    objective.experiment.recall(snapshot.experiment, objective.scatterers(state.values), state.f_calc)
+    objective.list_contacts(state.values)
+    objective.enter(snapshot.cycles[-1].cycle)
     return Refinement(objective, state, list(snapshot.cycles), list(snapshot.restraints), snapshot.weight)
 
 
@@ -70,6 +74,7 @@ def to_plain(snapshot: Snapshot) -> tuple[dict[str, NDArray[Any]], dict[str, Any
     arrays: dict[str, NDArray[Any]] = {}
     plain = _split(snapshot, "", arrays)
     assert isinstance(plain, dict)
+    plain["experiment"]["errors"][CLASS] = type(snapshot.experiment.errors).__name__
     return arrays, plain
 
 
@@ -82,13 +87,16 @@ def from_plain(arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> 
     own = _own(arrays, plain, "")
     inner = _own(arrays, plain["experiment"], "experiment.")
     inner["scale"] = Scale(**_own(arrays, plain["experiment"]["scale"], "experiment.scale."))
-    inner["sigmaa"] = SigmaA(**_own(arrays, plain["experiment"]["sigmaa"], "experiment.sigmaa."))
+    errors = dict(plain["experiment"]["errors"])
+    inner["errors"] = ERROR_MODELS[errors.pop(CLASS)](**_own(arrays, errors, "experiment.errors."))
     own["experiment"] = ExperimentMemory(**inner)
+    own["values"] = AtomValues(**_own(arrays, plain["values"], "values."))
     own["cycles"] = tuple(CycleRecord(**record) for record in plain["cycles"])
     own["restraints"] = tuple(RestraintRecord(**record) for record in plain["restraints"])
     snapshot = Snapshot(**own)
-    n = len(snapshot.b_iso)
-    if snapshot.xyz.shape != (n, 3) or not snapshot.cycles or snapshot.cycles[-1].cycle != len(snapshot.cycles) - 1:
+    n = len(snapshot.values.b_iso)
+    cycles = snapshot.cycles
+    if snapshot.values.xyz.shape != (n, 3) or not cycles or cycles[-1].cycle != len(cycles) - 1:
         raise ValueError("the parts of the checkpoint do not belong together")
     return snapshot
 

@@ -13,13 +13,13 @@ from ..backend.plans import Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
 from ..optimise.gauss_newton import LinearBlock
-from ..params.atomic import AtomicParameters
+from ..params.values import AtomValues, Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
-from ..restraints.positions import PositionRestraints
 from ..restraints.riding import HydrogenIdealiser
 from .experiment import Experiment
+from .terms import Stage, Term
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -32,94 +32,121 @@ oscillates from cycle to cycle; this factor on the X-ray blocks damps that.  The
 DAMPING_MIN, DAMPING_MAX = 1.25, 4.0
 DAMPING_UP, DAMPING_DOWN = 1.3, 0.95
 
-LIMIT_XYZ = 1.0
-LIMIT_B = 30.0
-
 
 @dataclass(slots=True, eq=False)
 class State:
-    """The moving model: ``xyz`` (n, 3) Å, ``b_iso`` (n,) Å² and its structure factors ``f_protein`` (n_refl,)."""
+    """The moving model: the atoms' ``values`` and their structure factors ``f_calc`` (n_model, n_refl)."""
 
-    xyz: F64
-    b_iso: F64
-    f_protein: C128
+    values: AtomValues
+    f_calc: C128
+
+    @property
+    def xyz(self) -> F64:
+        """(n, 3) Å."""
+        return self.values.xyz
+
+    @property
+    def b_iso(self) -> F64:
+        """(n,) Å²."""
+        return self.values.b_iso
 
 
 @dataclass(slots=True, eq=False)
 class Objective:
-    """Weighted likelihood plus restraints of one model and one data set."""
+    """Weighted likelihood plus restraints of one model and one data set.
+
+    Attributes:
+        stages: what is refined, in order; stage: the present one.
+        geometry, nonbonded, adp: restraints that statistics report, whether or not they are refined against.
+    """
 
     backend: Backend
     atoms: Atoms
     topology: Topology
     experiment: Experiment
-    parameters: AtomicParameters
+    composition: Composition
+    stages: tuple[Stage, ...]
+    stage: Stage
     geometry: GeometryRestraints
     nonbonded: NonbondedRestraints
     adp: AdpRestraints
-    positions: PositionRestraints
     hydrogens: HydrogenIdealiser
     timer: Timer
     damping: float = DAMPING
 
-    def scatterers(self, xyz: F64, b_iso: F64) -> Scatterers:
+    @property
+    def cycles(self) -> int:
+        """Number of cycles of all stages."""
+        return sum(stage.cycles for stage in self.stages)
+
+    @property
+    def terms(self) -> Sequence[Term]:
+        """What the present cycle refines."""
+        return self.stage.terms
+
+    def enter(self, cycle: int) -> None:
+        """Take up the stage that cycle ``cycle`` (from 1) belongs to; cycles beyond the last stage belong to it."""
+        for stage in self.stages:
+            self.stage = stage
+            cycle -= stage.cycles
+            if cycle <= 0:
+                return
+
+    def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""
-        a = self.atoms
-        return Scatterers(xyz, b_iso, a.u_aniso, a.is_aniso, a.scattering_weight, a.scatterer)
+        return self.composition.scatterers(values)
 
-    def state(self, xyz: F64, b_iso: F64) -> State:
+    def state(self, values: AtomValues) -> State:
         """A model with its structure factors."""
-        return State(xyz, b_iso, self.experiment.structure_factors(self.scatterers(xyz, b_iso)))
+        return State(values, self.experiment.structure_factors(self.scatterers(values)))
 
-    def regenerate_hydrogens(self, xyz: F64) -> F64:
-        """Positions (n, 3) with riding hydrogens where the dictionary wants them, heavy atoms unmoved."""
+    def regenerate_hydrogens(self, values: AtomValues) -> AtomValues:
+        """The model with riding hydrogens where the dictionary wants them, heavy atoms unmoved."""
         with self.timer("hydrogens"):
-            return self.hydrogens.idealise(xyz)
+            return values.at(self.hydrogens.idealise(values.xyz))
 
-    def list_contacts(self, xyz: F64) -> None:
+    def list_contacts(self, values: AtomValues) -> None:
         """Rebuild the lists of non-bonded and displacement pairs; they stay as they are within a cycle."""
         with self.timer("contacts"):
-            contacts = self.nonbonded.update(xyz)
-            self.adp.update(xyz, contacts)
+            contacts = self.nonbonded.update(values.xyz)
+            self.adp.update(values.xyz, contacts)
 
-    def restraints(self, xyz: F64, b_iso: F64) -> float:
-        """Value of all restraints."""
+    def restraints(self, values: AtomValues) -> float:
+        """Value of all restraints of the present stage."""
         with self.timer("restraints"):
-            total = 0.0
-            if self.parameters.refine_xyz:
-                total += self.geometry.value(xyz) + self.nonbonded.value(xyz) + self.positions.value(xyz)
-            if self.parameters.refine_b:
-                total += self.adp.value(b_iso)
-            return total
+            return sum(term.restraints.value(values) for term in self.terms if term.restraints is not None)
 
     def value(self, state: State, weight: float) -> float:
         """weight × Σ(−LL) + restraints at fixed scale, solvent, error model, pair lists and riding offsets."""
-        return weight * self.experiment.value(state.f_protein) + self.restraints(state.xyz, state.b_iso)
+        return weight * self.experiment.value(state.f_calc) + self.restraints(state.values)
+
+    def moved(self, values: AtomValues, shifts: Sequence[F64]) -> AtomValues:
+        """The model after a shift of every kind of parameter of the present stage."""
+        for term, shift in zip(self.terms, shifts, strict=True):
+            values = term.kind.move(values, shift)
+        return values
 
     def adapt_damping(self, halvings: int) -> None:
         """Stiffen the X-ray blocks after a step that had to be shortened, relax them slowly otherwise."""
         factor = DAMPING_UP if halvings else DAMPING_DOWN
         self.damping = float(np.clip(self.damping * factor, DAMPING_MIN, DAMPING_MAX))
 
-    def linearise(self, state: State, weight: float) -> Sequence[LinearBlock]:
-        """Gradient and curvature of positions and of B (those that are refined)."""
-        atoms = self.scatterers(state.xyz, state.b_iso)
-        slope, information = self.experiment.linearise(atoms, state.f_protein)
-        p = self.parameters
+    def linearise(self, state: State, weight: float) -> list[LinearBlock]:
+        """Gradient and curvature of every kind of parameter of the present stage."""
+        values = state.values
+        by_occupancy = any(term.kind.by_occupancy for term in self.terms)
+        slope, information = self.experiment.linearise(self.scatterers(values), state.f_calc, by_occupancy)
+        slope = self.composition.by_values(slope)
         blocks: list[LinearBlock] = []
         with self.timer("restraints"):
-            if p.refine_xyz:
-                geometry = self.geometry.evaluate(state.xyz, True)
-                nonbonded = self.nonbonded.evaluate(state.xyz, True)
-                positions = self.positions.evaluate(state.xyz, True)
-                gradient = weight * p.pull_vectors(slope.xyz)
-                gradient += p.special.project_vectors(geometry.gradient + nonbonded.gradient + positions.gradient)
-                extra = p.pull_blocks(weight * self.damping * information.xyz)
-                matrices = geometry.matrices + nonbonded.matrices + positions.matrices
-                blocks.append(LinearBlock(gradient, matrices, extra, LIMIT_XYZ))
-            if p.refine_b:
-                adp = self.adp.evaluate(state.b_iso, True)
-                gradient_b = weight * p.pull_scalars(slope.b_iso) + p.pull_scalars(adp.gradient)
-                extra_b = p.pull_scalars(weight * self.damping * information.b_iso)
-                blocks.append(LinearBlock(gradient_b[:, None], adp.matrices, extra_b[:, None, None], LIMIT_B))
+            for term in self.terms:
+                kind = term.kind
+                gradient = weight * kind.pull(values, slope)
+                extra = (weight * self.damping) * kind.pull_blocks(values, information)
+                matrices = []
+                if term.restraints is not None:
+                    restraints = term.restraints.linearise(values)
+                    gradient += kind.constrain(restraints.gradient)
+                    matrices = restraints.matrices
+                blocks.append(LinearBlock(gradient, matrices, extra, kind.limit))
         return blocks

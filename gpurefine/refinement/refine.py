@@ -13,6 +13,7 @@ from ..config import RefineOptions
 from ..errors import NumericalError, Status
 from ..model.records import CycleRecord, RestraintRecord
 from ..optimise.gauss_newton import StepOutcome, step
+from ..params.values import AtomValues
 from ..restraints.statistics import restraint_statistics
 from .objective import Objective, State
 from .statistics import mean_correlation, r_factor, statistics_shells
@@ -45,8 +46,8 @@ def start(objective: Objective, options: RefineOptions) -> Refinement:
         NumericalError: the model and the data cannot be scaled to each other.
     """
     began = time.perf_counter()
-    xyz = objective.regenerate_hydrogens(objective.atoms.xyz)
-    state = objective.state(xyz, objective.atoms.b_iso.copy())
+    objective.enter(1)
+    state = objective.state(objective.regenerate_hydrogens(AtomValues.of(objective.atoms)))
     _update(objective, state)
     weight = starting_weight(objective.experiment.reflections.d_min)
     if options.weight != "auto":
@@ -64,6 +65,7 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
     """
     began = time.perf_counter()
     objective = refinement.objective
+    objective.enter(len(refinement.cycles))
     outcome = _step(refinement)
     if outcome.status is Status.NOT_FINITE:
         raise NumericalError(
@@ -71,12 +73,12 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
             "(look for atoms on top of each other and for absurd amplitudes)."
         )
     objective.adapt_damping(outcome.halvings)
-    moved = objective.regenerate_hydrogens(refinement.state.xyz)
-    if _hydrogens_drifted(objective, moved - refinement.state.xyz):
-        refinement.state = objective.state(moved, refinement.state.b_iso)
+    moved = objective.regenerate_hydrogens(refinement.state.values)
+    if _hydrogens_drifted(objective, moved.xyz - refinement.state.xyz):
+        refinement.state = objective.state(moved)
     _update(objective, refinement.state)
     record = _record(refinement, outcome, began)
-    if options.weight == "auto" and objective.parameters.refine_xyz:
+    if options.weight == "auto" and objective.stage.moves_atoms:
         previous = refinement.cycles[-2].rmsz_bond if len(refinement.cycles) > 1 else None
         refinement.weight = next_weight(refinement.weight, record.rmsz_bond, previous, options.rmsz_band())
     return record
@@ -91,30 +93,24 @@ def _hydrogens_drifted(objective: Objective, shift: F64) -> bool:
 
 
 def _update(objective: Objective, state: State) -> None:
-    atoms = objective.scatterers(state.xyz, state.b_iso)
-    fit = objective.experiment.update(atoms, state.f_protein)
+    fit = objective.experiment.update(objective.scatterers(state.values), state.f_calc)
     if not np.all(np.isfinite(fit.scaled.factor)):
         raise NumericalError("The model and the data cannot be scaled to each other; do they belong together?")
-    objective.list_contacts(state.xyz)
+    objective.list_contacts(state.values)
 
 
 def _step(refinement: Refinement) -> StepOutcome:
     objective, begin = refinement.objective, refinement.state
     value = objective.value(begin, refinement.weight)
-    blocks = objective.linearise(begin, refinement.weight)
-    if not blocks:
+    if not objective.terms:
         return StepOutcome(value, 0, 0.0, 0, Status.OK)
-    zero_xyz, zero_b = np.zeros_like(begin.xyz), np.zeros_like(begin.b_iso)
+    blocks = objective.linearise(begin, refinement.weight)
 
     def evaluate(shifts: Sequence[F64]) -> float:
-        rest = list(shifts)
-        shift_xyz = rest.pop(0) if objective.parameters.refine_xyz else zero_xyz
-        shift_b = rest.pop(0)[:, 0] if objective.parameters.refine_b else zero_b
-        if not np.any(shift_xyz) and not np.any(shift_b):
+        if not any(np.any(shift) for shift in shifts):
             refinement.state = begin
             return value
-        xyz, b_iso = objective.parameters.move(begin.xyz, begin.b_iso, shift_xyz, shift_b)
-        refinement.state = objective.state(xyz, b_iso)
+        refinement.state = objective.state(objective.moved(begin.values, shifts))
         return objective.value(refinement.state, refinement.weight)
 
     with objective.timer("solve"):
@@ -125,10 +121,8 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
     objective, state = refinement.objective, refinement.state
     experiment = objective.experiment
     with objective.timer("statistics"):
-        fit = experiment.fit
-        assert fit is not None
-        r = experiment.reflections
-        amplitude = np.abs(fit.scaled.total)
+        fit, r = experiment.fitted, experiment.reflections
+        amplitude = experiment.amplitudes()
         plain = amplitude / fit.scaled.k_iso
         work, free = experiment.work, experiment.free
         shell = statistics_shells(r.inv_d2, r.observed, len(free))
@@ -137,8 +131,8 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
         )
         by_kind = {record.kind: record for record in refinement.restraints}
         bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))
-        ll_work = experiment.likelihood(state.f_protein, work, False).minus_ll
-        ll_free = experiment.likelihood(state.f_protein, free, False).minus_ll if len(free) else None
+        ll_work = experiment.evaluate_fit(work).minus_ll
+        ll_free = experiment.evaluate_fit(free).minus_ll if len(free) else None
         has_free = len(free) > 0
         record = CycleRecord(
             cycle=len(refinement.cycles),
@@ -148,7 +142,7 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
             r_free_plain=r_factor(r.f[free], plain[free]) if has_free else None,
             cc_work=mean_correlation(r.f[work], amplitude[work], shell[work]),
             cc_free=mean_correlation(r.f[free], amplitude[free], shell[free]) if has_free else None,
-            target=refinement.weight * float(ll_work.sum()) + objective.restraints(state.xyz, state.b_iso),
+            target=refinement.weight * float(ll_work.sum()) + objective.restraints(state.values),
             ll_work=float(ll_work.mean()),
             ll_free=None if ll_free is None else float(ll_free.mean()),
             weight=refinement.weight,
@@ -161,6 +155,7 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
             ridge=outcome.ridge if outcome else None,
             cg_iterations=outcome.iterations if outcome else None,
             status=outcome.status.value if outcome else None,
+            stage=objective.stage.name if outcome else None,
         )
     record.seconds = time.perf_counter() - began
     refinement.cycles.append(record)

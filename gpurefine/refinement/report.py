@@ -17,8 +17,7 @@ from .statistics import shell_table, statistics_shells
 
 def scale_record(experiment: Experiment) -> ScaleRecord:
     """The fitted scale in the terms a crystallographer knows."""
-    fit, scaling = experiment.fit, experiment.scaling
-    assert fit is not None and fit.scale is not None
+    fit, scaling = experiment.fitted, experiment.scaling
     scale = fit.scale
     return ScaleRecord(
         kind=scaling.kind,
@@ -43,10 +42,9 @@ def final_report(
     objective, state = refinement.objective, refinement.state
     experiment, r = objective.experiment, objective.experiment.reflections
     with objective.timer("maps"):
-        maps = map_coefficients(experiment, state.f_protein)
+        maps = map_coefficients(experiment, state.f_calc)
     with objective.timer("statistics"):
-        fit = experiment.fit
-        assert fit is not None
+        fit = experiment.fitted
         shell = statistics_shells(r.inv_d2, r.observed, len(experiment.free))
         heavy = ~objective.atoms.is_hydrogen
         outliers = restraint_outliers(

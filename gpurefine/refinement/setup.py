@@ -15,16 +15,19 @@ from ..model.atoms import Atoms
 from ..model.crystal import Crystal
 from ..model.reflections import Reflections
 from ..model.topology import Topology
-from ..params.atomic import AtomicParameters
+from ..params.atomic import IsotropicB, Positions
+from ..params.values import Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import kept_positions
 from ..restraints.riding import HydrogenIdealiser
+from ..target.rice import plan_rice
 from .experiment import Experiment
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
+from .terms import IsotropicTerms, PositionTerms, Stage, Term
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -85,28 +88,30 @@ def build_objective(
     messages += told
     atoms = replace(atoms, b_iso=np.clip(atoms.b_iso, B_MIN, B_MAX))
     with timer("plan"):
+        likelihood = plan_rice(backend, reflections)
         experiment = Experiment(
-            backend, crystal, reflections, form_factors, solvent_radii(atoms, topology, solvent), solvent.scale,
-            solvent.solvent, solvent.shrink_radius, timer,
+            backend, crystal, reflections, likelihood, [form_factors], solvent_radii(atoms, topology, solvent),
+            solvent.scale, solvent.solvent, solvent.shrink_radius, timer,
         )
-        if not experiment.estimator.uses_free:
+        if not likelihood.uses_free:
             n_free = len(experiment.free)
             reason = "there is no free set" if n_free == 0 else f"the free set has only {n_free} reflections"
             messages.append(
                 f"Warning: {reason}; model error is estimated from the working reflections, which makes it too small."
             )
-        refine_b = options.adp == "iso"
-        parameters = AtomicParameters(
-            owner=topology.parent, special=special, refine_xyz=not options.fix_xyz, refine_b=refine_b,
-            b_fixed=atoms.is_aniso.copy(),
-        )
+        geometry = GeometryRestraints(topology, crystal, backend)
+        nonbonded = NonbondedRestraints(topology, crystal, backend)
+        adp = AdpRestraints(topology, crystal, backend, options.adp_weight)
+        terms = []
+        if not options.fix_xyz:
+            positions = PositionTerms(geometry, nonbonded, kept_positions(topology, given))
+            terms.append(Term(Positions(topology.parent, special), positions))
+        if options.adp == "iso":
+            terms.append(Term(IsotropicB(topology.parent, atoms.is_aniso.copy()), IsotropicTerms(adp)))
+        stages = (Stage("atoms", options.cycles, tuple(terms)),)
         objective = Objective(
-            backend=backend, atoms=atoms, topology=topology, experiment=experiment, parameters=parameters,
-            geometry=GeometryRestraints(topology, crystal, backend),
-            nonbonded=NonbondedRestraints(topology, crystal, backend),
-            adp=AdpRestraints(topology, crystal, backend, options.adp_weight),
-            positions=kept_positions(topology, given),
-            hydrogens=HydrogenIdealiser(topology, backend),
-            timer=timer,
+            backend=backend, atoms=atoms, topology=topology, experiment=experiment,
+            composition=Composition.of(atoms), stages=stages, stage=stages[0], geometry=geometry, nonbonded=nonbonded,
+            adp=adp, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
         )
     return objective, messages

@@ -56,7 +56,7 @@ def mean_correlation(f_obs: F64, f_calc: F64, shell: NDArray[np.intp]) -> float 
 def shell_table(experiment: Experiment, fit: Fit, shell: NDArray[np.intp], fom: F64) -> list[ShellRecord]:
     """One record a shell for the reflections' ``shell`` (n,) with figures of merit ``fom`` (n,)."""
     r = experiment.reflections
-    amplitude = np.abs(fit.scaled.total)
+    amplitude = experiment.amplitudes()
     observed, work, free = r.observed, r.work, r.free
     out = []
     for k in range(int(shell.max()) + 1):
@@ -79,8 +79,8 @@ def shell_table(experiment: Experiment, fit: Fit, shell: NDArray[np.intp], fom: 
                 cc_free=correlation(r.f[f], amplitude[f]),
                 fom_work=float(fom[w].mean()) if w.any() else None,
                 fom_free=float(fom[f].mean()) if f.any() else None,
-                d_sigmaa=float(fit.d[inside].mean()),
-                sigma_model=float((fit.s / fit.scaled.k_aniso**2)[inside].mean()),
+                d_sigmaa=float(fit.values.d[inside].mean()),
+                sigma_model=float((fit.values.s / fit.scaled.k_aniso**2)[inside].mean()),
                 k_mask=float(fit.scaled.k_mask[inside].mean()),
                 k_iso=float(fit.scaled.k_iso[inside].mean()),
                 mean_f_obs=float(r.f[both].mean()),

@@ -10,6 +10,7 @@ import pytest
 
 from gpurefine.forward.scaling import Scale
 from gpurefine.model.records import CycleRecord, RestraintRecord
+from gpurefine.params.values import AtomValues
 from gpurefine.refinement.checkpoint import Snapshot, fingerprint, from_plain, to_plain
 from gpurefine.refinement.experiment import ExperimentMemory
 from gpurefine.target.sigmaa import SigmaA
@@ -23,11 +24,12 @@ def snapshot(mask: bool = True) -> Snapshot:
         mask_xyz=rng.random((3, 3)) if mask else None,
         solvent_fraction=0.1 + 0.2 if mask else None,
         scale=Scale(1 / 3, 2.0, rng.random(2), 0.35, 46.0, rng.random((2, 7)) if mask else None, rng.random((2, 8))),
-        sigmaa=SigmaA(rng.random(6), rng.random(6), rng.random(6)),
+        errors=SigmaA(rng.random(6), rng.random(6), rng.random(6)),
     )
     cycles = (CycleRecord(0, r_work=0.1, r_free=None), CycleRecord(1, r_work=1e-17, status="converged"))
     restraints = (RestraintRecord("bond", 3, 0.01, None, 0.02, "Å"),)
-    return Snapshot(rng.random((4, 3)), rng.random(4), rng.random(5) * 1j, memory, np.pi, 1.5, cycles, restraints)
+    values = AtomValues(rng.random((4, 3)), rng.random(4), rng.random((4, 6)), rng.random(4))
+    return Snapshot(values, rng.random((1, 5)) * 1j, memory, np.pi, 1.5, cycles, restraints)
 
 
 @pytest.mark.parametrize("mask", [True, False])
@@ -51,18 +53,19 @@ def test_missing_and_foreign_parts_are_refused() -> None:
         with pytest.raises((KeyError, TypeError, ValueError)):
             from_plain(arrays, broken)
     with pytest.raises((TypeError, ValueError, AttributeError)):
-        from_plain({**arrays, "xyz": np.zeros((3, 3))}, plain)
+        from_plain({**arrays, "values.xyz": np.zeros((3, 3))}, plain)
 
 
 def test_fingerprint_sees_every_change() -> None:
     before = snapshot()
     seen = {fingerprint(before)}
-    xyz = before.xyz.copy()
+    values = before.values
+    xyz = values.xyz.copy()
     xyz[2, 1] = np.nextafter(xyz[2, 1], 9.0)
     changed = [
-        dataclasses.replace(before, xyz=xyz),
-        dataclasses.replace(before, xyz=before.xyz.reshape(3, 4)),
-        dataclasses.replace(before, b_iso=before.b_iso.astype(np.float32)),
+        dataclasses.replace(before, values=dataclasses.replace(values, xyz=xyz)),
+        dataclasses.replace(before, values=dataclasses.replace(values, xyz=values.xyz.reshape(3, 4))),
+        dataclasses.replace(before, values=dataclasses.replace(values, b_iso=values.b_iso.astype(np.float32))),
         dataclasses.replace(before, weight=float(np.nextafter(before.weight, 9.0))),
         dataclasses.replace(before, cycles=before.cycles[:1]),
         dataclasses.replace(before, experiment=dataclasses.replace(before.experiment, f_mask=None)),

@@ -52,13 +52,10 @@ def test_gradient_of_the_total_target(problem: Any) -> None:
     for h, block in ((1e-3, positions), (0.1, thermal)):
         v = rng.normal(size=block.gradient.shape) * refined[:, None]
         v += block.gradient / np.sqrt(np.mean(block.gradient[refined] ** 2))
-        none_xyz, none_b = np.zeros((n, 3)), np.zeros(n)
 
-        def value(t: float, v: Any = v, none_xyz: Any = none_xyz, none_b: Any = none_b) -> float:
-            shift_xyz = t * v if v.shape[1] == 3 else none_xyz
-            shift_b = t * v[:, 0] if v.shape[1] == 1 else none_b
-            xyz, b = objective.parameters.move(here.xyz, here.b_iso, shift_xyz, shift_b)
-            return objective.value(objective.state(xyz, b), weight)
+        def value(t: float, v: Any = v) -> float:
+            shifts = [t * v if v.shape[1] == side else np.zeros((n, side)) for side in (3, 1)]
+            return objective.value(objective.state(objective.moved(here.values, shifts)), weight)
 
         expected = (8.0 * (value(h) - value(-h)) - value(2.0 * h) + value(-2.0 * h)) / (12.0 * h)
         assert float(np.sum(block.gradient * v)) == pytest.approx(expected, rel=TOLERANCE)

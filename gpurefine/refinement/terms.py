@@ -1,0 +1,103 @@
+"""What a cycle refines: kinds of parameters with the restraints on them, in stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.blocks import BlockMatrix
+from ..params.kind import ParameterKind
+from ..params.values import AtomValues
+from ..restraints.adp import AdpRestraints
+from ..restraints.geometry import GeometryRestraints
+from ..restraints.nonbonded import NonbondedRestraints
+from ..restraints.positions import PositionRestraints
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestraintSlope:
+    """Gradient (m, s) of restraints in the parameters' own shape, and their curvature as matrices to be summed."""
+
+    gradient: F64
+    matrices: list[BlockMatrix]
+
+
+class KindRestraints(Protocol):
+    """Restraints on one kind of parameter."""
+
+    def value(self, values: AtomValues) -> float:
+        """Their sum."""
+        ...
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient and curvature."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PositionTerms:
+    """Covalent geometry, contacts and fixed positions."""
+
+    geometry: GeometryRestraints
+    nonbonded: NonbondedRestraints
+    positions: PositionRestraints
+
+    def value(self, values: AtomValues) -> float:
+        """Σ ½ z²."""
+        xyz = values.xyz
+        return self.geometry.value(xyz) + self.nonbonded.value(xyz) + self.positions.value(xyz)
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient (n, 3) and blocks of side 3."""
+        parts = [part.evaluate(values.xyz, True) for part in (self.geometry, self.nonbonded, self.positions)]
+        gradient = parts[0].gradient + parts[1].gradient + parts[2].gradient
+        return RestraintSlope(gradient, [matrix for part in parts for matrix in part.matrices])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IsotropicTerms:
+    """Similarity of neighbours' isotropic B."""
+
+    adp: AdpRestraints
+
+    def value(self, values: AtomValues) -> float:
+        """Sum of the divergences."""
+        return self.adp.value(values.b_iso)
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient (n, 1) and blocks of side 1."""
+        result = self.adp.evaluate(values.b_iso, True)
+        return RestraintSlope(result.gradient[:, None], result.matrices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """One kind of parameter with its restraints, where it has any."""
+
+    kind: ParameterKind
+    restraints: KindRestraints | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """Consecutive cycles that refine the same kinds of parameters.
+
+    Attributes:
+        name: what the records call it.
+        cycles: how many.
+        terms: what is refined.
+    """
+
+    name: str
+    cycles: int
+    terms: tuple[Term, ...]
+
+    @property
+    def moves_atoms(self) -> bool:
+        """Whether positions are refined atom by atom, so that the weight steers their geometry."""
+        return any(term.kind.name == "positions" for term in self.terms)

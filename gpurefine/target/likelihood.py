@@ -1,0 +1,98 @@
+"""What every likelihood offers (method 4): an error model estimated from the data, and −LL with its derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+C128 = NDArray[np.complex128]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorValues:
+    """An error model on all reflections, fixed within a cycle.
+
+    ``d`` (n,) and ``s`` (n,): D and k_aniso² Σ_mod, with F given F_total having the mean D F_total and the variance
+    ε S.  Likelihoods with more parameters extend this class.
+    """
+
+    d: F64
+    s: F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """A likelihood on some of the reflections, k of n.
+
+    Attributes:
+        minus_ll: (k,) −log likelihood.
+        gradient: (n_model, n) ∂Σ(−LL)/∂Re F_total + i ∂Σ(−LL)/∂Im F_total, zero for reflections without influence.
+        information: (n_model, n) ≥ 0, expected squared derivative with respect to |F_total|.
+            Both are empty (0 columns) unless derivatives were asked for.
+    """
+
+    minus_ll: F64
+    gradient: C128
+    information: F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficients:
+    """Map coefficients on the scale of F_obs, (n,) each.
+
+    ``fwt`` 2mF_o − DF_c, filled with DF_c where nothing was observed; ``delfwt`` mF_o − DF_c, zero there; ``fom``
+    figures of merit; ``extra``: further columns by the labels of the output file, complex (amplitude and phase) or
+    real.
+    """
+
+    fwt: C128
+    delfwt: C128
+    fom: F64
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Likelihood(Protocol):
+    """The probability of one data set given the model's structure factors.
+
+    The model's structure factors are ``n_model`` rows: row 0 is that of the crystal (scaled, solvent included);
+    further rows are scaled like row 0 but have no solvent (the anomalous part F″, for example).  The error model that
+    :meth:`fit` returns is a dataclass of arrays and numbers, so that checkpoints can hold it.
+    """
+
+    @property
+    def n_model(self) -> int: ...  # noqa: D102
+
+    @property
+    def uses_free(self) -> bool:
+        """Whether the free set determines the model's error."""
+        ...
+
+    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+        """Amplitudes (n,) that |F_total| is scaled to, given the last cycle's structure factors and error model."""
+        ...
+
+    def fit(self, f_total: C128, k_aniso: F64, start: Any) -> Any:
+        """The error model for structure factors ``f_total`` (n_model, n), from the last cycle's ``start`` or None."""
+        ...
+
+    def values(self, errors: Any, k_aniso: F64) -> ErrorValues:
+        """An error model on all reflections whose anisotropic scale factors are ``k_aniso`` (n,)."""
+        ...
+
+    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+        """−LL of the reflections ``index`` (k,)."""
+        ...
+
+    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
+        """What the model says the measured amplitudes (n,) are: what R factors compare with F_obs."""
+        ...
+
+    def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
+        """Map coefficients."""
+        ...
