@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from crystals import make_crystal
-from helpers import check_adjoint
 
 from gpurefine.backend.plans import DensityGradient
 from gpurefine.model.special import find_special_positions
 from gpurefine.params.atomic import IsotropicB, Positions
 from gpurefine.params.values import AtomTangent, AtomValues
+from helpers import check_adjoint
 
 N = 9
 
