@@ -1,0 +1,1 @@
+"""The cuda backend: raw kernels over arrays that stay on the device."""

@@ -1,0 +1,98 @@
+"""What all operations of the cuda backend share: the device, buffers that are reused, copies of what is fixed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .device import Argument, Device, DeviceArray
+
+T = TypeVar("T")
+
+KEPT = 64
+"""How many plans keep their copy on the device; a refinement has about ten."""
+
+BLOCK = 128
+"""Threads of a block where nothing speaks for another number."""
+
+
+class DeviceOps:
+    """Base of the operations.
+
+    ``buffer`` and ``send`` reuse memory under a name, so that after the first call nothing is allocated; ``kept``
+    remembers what was made for an object (a plan) that does not change.
+    """
+
+    device: Device
+    fast_atomics: bool = False
+
+    def __init__(self, device: Device, fast_atomics: bool = False) -> None:
+        """Work on ``device``; ``fast_atomics`` allows sums whose order, and so last digits, change."""
+        self.device = device
+        self.fast_atomics = fast_atomics
+        self._buffers: dict[tuple[str, str], DeviceArray] = {}
+        self._kept: OrderedDict[tuple[str, tuple[int, ...]], tuple[tuple[object, ...], Any]] = OrderedDict()
+
+    def kept(self, use: str, build: Callable[[], T], *owners: object) -> T:
+        """What ``build`` returned for these ``owners``, the same objects, at the first call for this ``use``.
+
+        The owners are held, so that their identity cannot pass to others; the least recently used are let go.
+        """
+        key = (use, tuple(map(id, owners)))
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+            return found[1]  # type: ignore[no-any-return]
+        made = build()
+        self._kept[key] = (owners, made)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return made
+
+    def buffer(self, name: str, shape: tuple[int, ...] | int, dtype: DTypeLike) -> DeviceArray:
+        """Memory of ``shape`` under ``name``, with any content; valid until the name is asked for again."""
+        shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        size = int(np.prod(shape, dtype=np.int64))
+        key = (name, np.dtype(dtype).str)
+        flat = self._buffers.get(key)
+        if flat is None or flat.size < size:
+            self._buffers.pop(key, None)
+            flat = None  # give back before asking for more
+            flat = self._buffers[key] = self.device.empty(max(size, 1), dtype)
+        return flat[:size].reshape(shape)
+
+    def send(self, name: str, values: Any, dtype: DTypeLike) -> DeviceArray:
+        """``values`` on the device as ``dtype``, in the buffer ``name``; device arrays of that type pass through."""
+        if self.device.holds(values):
+            if np.dtype(values.dtype) != np.dtype(dtype):
+                raise TypeError(f"{name} is {values.dtype} on the device, not {np.dtype(dtype)}.")
+            return values
+        host = np.ascontiguousarray(values, dtype)
+        return self.device.upload(host, self.buffer(name, host.shape, dtype))
+
+    def fixed(self, values: NDArray[Any], dtype: DTypeLike) -> DeviceArray:
+        """A copy on the device of its own, for what a plan keeps."""
+        return self.device.upload(np.ascontiguousarray(values, dtype))
+
+    def launch(self, kernel: str, n: int, *arguments: Argument, block: int = BLOCK, shared: int = 0) -> None:
+        """One-dimensional launch of at least ``n`` threads; nothing for n = 0."""
+        if n > 0:
+            self.device.launch(kernel, (-(-n // block),), (block,), arguments, shared)
+
+    def launch_warps(self, kernel: str, n: int, *arguments: Argument, block: int = BLOCK) -> None:
+        """One-dimensional launch of at least ``n`` warps."""
+        self.launch(kernel, 32 * n, *arguments, block=block)
+
+    def sum(self, values: DeviceArray, n: int) -> float:
+        """Sum of the first ``n`` float64 of ``values`` in a fixed order, on the host."""
+        if n == 0:
+            return 0.0
+        blocks = min(-(-n // 256), 256)
+        parts, out = self.buffer("sum.parts", blocks, np.float64), self.buffer("sum.out", 1, np.float64)
+        self.device.launch("partial_sums", (blocks,), (256,), (values, parts, np.int32(n)))
+        self.device.launch("column_sums", (1,), (256,), (parts, out, np.int32(blocks), np.int32(1)))
+        return float(self.device.download(out)[0])
