@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...errors import NumericalError
 from ..gaussians import anisotropic_gaussians, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
-from . import density_aniso, density_iso, direct, fourier
+from . import density_aniso, density_iso, direct, fourier, tangent_aniso
 from .gaussian_rows import SIZES
 from .rows import MAX_ROW
 from .threads import WORTHWHILE, Threads
@@ -58,6 +58,15 @@ class DensityOps(Threads):
         self._check_rows(plan, radius)
         return index, (plan.orth, fractional, reciprocal, amplitude, inverse, radius)
 
+    def _forms(self, plan: DensityPlan, prepared: _Prepared) -> tuple[_Prepared, NDArray[np.float64]]:
+        """The same with exponents in grid units, amplitudes and exponents padded; and Å a grid step (3, 3)."""
+        orth, fractional, reciprocal, amplitude, inverse, radius = prepared
+        per_step = plan.orth / np.array(plan.shape)
+        padded = _padded(amplitude)
+        form = np.zeros((*padded.shape, 6))
+        form[:, : amplitude.shape[1]] = density_aniso.grid_forms(inverse, per_step)
+        return (orth, fractional, reciprocal, padded, form, radius), per_step
+
     @staticmethod
     def _check_rows(plan: DensityPlan, radius: NDArray[np.float64]) -> None:
         step = np.linalg.norm(plan.orth[:, 2]) / plan.shape[2]
@@ -72,7 +81,7 @@ class DensityOps(Threads):
             density_iso.spread(grid, *args, SLAB)
         index, args = self._anisotropic(plan, atoms)
         if len(index):
-            density_aniso.spread(grid, *args, SLAB)
+            density_aniso.spread(grid, *self._forms(plan, args)[0], SLAB)
         return grid
 
     def spread_tangent(
@@ -95,7 +104,7 @@ class DensityOps(Threads):
         index, args = self._anisotropic(plan, atoms)
         if len(index):
             shift_u = np.zeros((len(index), 6)) if v_u is None else v_u[index]
-            density_aniso.spread_tangent(grid, *args, SLAB, v_xyz[index], shift_u, relative[index])
+            tangent_aniso.spread_tangent(grid, *args, SLAB, v_xyz[index], shift_u, relative[index])
         return grid
 
     def gather(
@@ -111,9 +120,12 @@ class DensityOps(Threads):
             xyz[index], b_iso[index], weight[index] = out
         index, args = self._anisotropic(plan, atoms)
         if len(index):
-            out3 = np.zeros((len(index), 3)), np.zeros((len(index), 6)), np.zeros(len(index))
-            density_aniso.gather(dmap, *args, *out3)
-            xyz[index], u_aniso[index], weight[index] = out3
+            inverse = args[4]
+            (orth, fractional, reciprocal, amplitude, form, radius), per_step = self._forms(plan, args)
+            moment = np.zeros((*form.shape[:2], 10))
+            density_aniso.gather(dmap, orth, fractional, reciprocal, form, radius, moment)
+            moment = moment[:, : inverse.shape[1]]
+            xyz[index], u_aniso[index], weight[index] = density_aniso.slopes(moment, amplitude, inverse, per_step)
         np.divide(weight, atoms.weight, out=weight, where=atoms.weight != 0.0)
         return DensityGradient(xyz, b_iso, u_aniso, weight)
 

@@ -1,7 +1,10 @@
 """Anisotropic atoms: spreading onto and gathering from the grid (method 1 and 2).
 
-Each Gaussian has its own quadratic form, ρ(r) = Σ_g A_g exp(−½ rᵀ S_g r) with S = Σ⁻¹, so that along a grid
-row r = q + t w the exponent is a polynomial of second degree in t.
+Each Gaussian has its own quadratic form, ρ(r) = Σ_g A_g exp(−½ rᵀ S_g r) with S = Σ⁻¹.  In grid units, r = M x with
+x = (i − f_u, j − f_v, k − f_w), it is 2^(xᵀ Q x), and along a grid row a polynomial of second degree in k.
+
+Rows are about ten points long, so what is done per row and Gaussian matters as much as the exponentials.  Sums over
+an atom's sphere are therefore kept as vectors along the row, and summed once a plane of rows is done.
 """
 
 from __future__ import annotations
@@ -10,165 +13,201 @@ import math
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from .density_iso import plane_ranges
 from .exponential import exp2_negative
 from .gaussian_rows import LOG2_E
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
 
+WIDTH = MAX_ROW + 2 * LANES
+"""Distance between the parts of :func:`gather`'s buffer; a constant, so that the compiler knows that they are apart."""
+
+
+def grid_forms(inverse: NDArray[np.float64], per_step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Q (m, g, 6) with ½ rᵀ S r = −xᵀ Q x ln 2 from S (m, g, 3, 3) and M (3, 3) Å a grid step.
+
+    The six are what x₀², x₁², x₂², x₀x₁, x₀x₂ and x₁x₂ are multiplied by.
+    """
+    form = -0.5 * float(LOG2_E) * np.einsum("ki,mgkl,lj->mgij", per_step, inverse, per_step, optimize=True)
+    out = np.empty((*form.shape[:2], 6))
+    for k, (i, j, factor) in enumerate(((0, 0, 1.0), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0), (0, 2, 2.0), (1, 2, 2.0))):
+        out[..., k] = factor * form[..., i, j]
+    return out
+
 
 @nb.njit
-def _quadratic(s: Array, q: Array, w: Array) -> tuple[float, float, float]:
-    """½ rᵀ S r on r = q + t w as c0 + c1 t + c2 t²."""
-    sqx = s[0, 0] * q[0] + s[0, 1] * q[1] + s[0, 2] * q[2]
-    sqy = s[1, 0] * q[0] + s[1, 1] * q[1] + s[1, 2] * q[2]
-    sqz = s[2, 0] * q[0] + s[2, 1] * q[1] + s[2, 2] * q[2]
-    swx = s[0, 0] * w[0] + s[0, 1] * w[1] + s[0, 2] * w[2]
-    swy = s[1, 0] * w[0] + s[1, 1] * w[1] + s[1, 2] * w[2]
-    swz = s[2, 0] * w[0] + s[2, 1] * w[1] + s[2, 2] * w[2]
-    c0 = 0.5 * (q[0] * sqx + q[1] * sqy + q[2] * sqz)
-    c1 = w[0] * sqx + w[1] * sqy + w[2] * sqz
-    c2 = 0.5 * (w[0] * swx + w[1] * swy + w[2] * swz)
-    return c0, c1, c2
+def _row_polynomials(form: Array, x0: float, x1: float, x2: float, out: Array) -> None:
+    """out[:, g] = c0, c1, c2 of the exponent c0 + c1 t + c2 t² on the row that starts at (x0, x1, x2)."""
+    for g in range(len(form)):
+        q = form[g]
+        along = q[4] * x0 + q[5] * x1
+        out[0, g] = q[0] * x0 * x0 + q[1] * x1 * x1 + q[3] * x0 * x1 + (along + q[2] * x2) * x2
+        out[1, g] = along + 2.0 * q[2] * x2
+        out[2, g] = q[2]
 
 
 @nb.njit(fastmath=True)
-def _add_gaussian(c0: float, c1: float, c2: float, p0: float, p1: float, p2: float, row: Array) -> None:
-    """row[t] += (p0 + p1 t + p2 t²) exp(−(c0 + c1 t + c2 t²)), all already times −log₂e where needed."""
+def _density_row(c: Array, amp: Array, row: Array) -> None:
+    """row[t] = Σ_g amp_g 2^(c0 + c1 t + c2 t²)."""
+    a0, a1, a2 = amp[0], amp[1], amp[2]
+    p0, q0, r0 = c[0, 0], c[1, 0], c[2, 0]
+    p1, q1, r1 = c[0, 1], c[1, 1], c[2, 1]
+    p2, q2, r2 = c[0, 2], c[1, 2], c[2, 2]
+    if len(amp) == 3:
+        for t in range(len(row)):
+            k = np.float32(t)
+            value = a0 * exp2_negative(p0 + k * (q0 + k * r0)) + a1 * exp2_negative(p1 + k * (q1 + k * r1))
+            row[t] = value + a2 * exp2_negative(p2 + k * (q2 + k * r2))
+        return
+    a3, a4 = amp[3], amp[4]
+    p3, q3, r3 = c[0, 3], c[1, 3], c[2, 3]
+    p4, q4, r4 = c[0, 4], c[1, 4], c[2, 4]
     for t in range(len(row)):
         k = np.float32(t)
-        row[t] += (p0 + k * (p1 + k * p2)) * exp2_negative(c0 + k * (c1 + k * c2))
-
-
-@nb.njit(fastmath=True)
-def _moments(c0: float, c1: float, c2: float, values: Array) -> tuple[np.float32, np.float32, np.float32]:
-    """Σ D e, Σ t D e, Σ t² D e over a row."""
-    m0 = np.float32(0.0)
-    m1 = np.float32(0.0)
-    m2 = np.float32(0.0)
-    for t in range(len(values)):
-        k = np.float32(t)
-        d = values[t] * exp2_negative(c0 + k * (c1 + k * c2))
-        m0 += d
-        m1 += k * d
-        m2 += k * k * d
-    return m0, m1, m2
-
-
-def spread(
-    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
-    slab_size: int
-) -> None:
-    """Add the density of every anisotropic atom to grid (nu, nv, nw) float32."""
-    zero3 = np.zeros((len(radius), 3))
-    zero6 = np.zeros((len(radius), 6))
-    one = np.ones(len(radius))
-    spread_tangent(grid, orth, fractional, reciprocal, amplitude, inverse, radius, slab_size, zero3, zero6, one)
+        value = a0 * exp2_negative(p0 + k * (q0 + k * r0)) + a1 * exp2_negative(p1 + k * (q1 + k * r1))
+        value += a2 * exp2_negative(p2 + k * (q2 + k * r2)) + a3 * exp2_negative(p3 + k * (q3 + k * r3))
+        row[t] = value + a4 * exp2_negative(p4 + k * (q4 + k * r4))
 
 
 @nb.njit(parallel=True, cache=True)
-def spread_tangent(
-    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
-    slab_size: int, v_xyz: Array, v_u: Array, v_q: Array
+def spread(
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, form: Array, radius: Array,
+    slab_size: int
 ) -> None:
-    """Add the density change for shifts v_xyz (m, 3), v_u (m, 6), v_q (m,; relative occupancy).
-
-    That is ρ_g [v_q + rᵀ S v + ½ rᵀ S V S r − ½ tr(S V)]; v_q = 1 with no shifts is the density itself.
-    """
+    """Add Σ_g A_g 2^(xᵀ Q_g x) of every atom to grid (nu, nv, nw) float32; slabs are independent."""
     nu, nv, nw = grid.shape
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
     n_slab = (nu + slab_size - 1) // slab_size
     start, atom = slab_lists(first, last, nu, slab_size, n_slab)
-    n_gauss = amplitude.shape[1]
+    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
+    ww = wx * wx + wy * wy + wz * wz
     for slab in nb.prange(n_slab):
         buffer = np.empty(MAX_ROW + LANES, np.float32)
-        w = np.array((orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw))
-        q = np.empty(3)
-        shift_tensor = np.empty((3, 3))
-        quad = np.empty((n_gauss, 3, 3))
-        linear = np.empty((n_gauss, 3))
-        constant = np.empty(n_gauss)
-        ww = w[0] * w[0] + w[1] * w[1] + w[2] * w[2]
+        polynomial = np.empty((3, amplitude.shape[1]), np.float32)
         for entry in range(start[slab], start[slab + 1]):
             a = atom[entry]
             r2 = radius[a] * radius[a]
-            shift_tensor[0, 0], shift_tensor[1, 1], shift_tensor[2, 2] = v_u[a, 0], v_u[a, 1], v_u[a, 2]
-            shift_tensor[0, 1] = shift_tensor[1, 0] = v_u[a, 3]
-            shift_tensor[0, 2] = shift_tensor[2, 0] = v_u[a, 4]
-            shift_tensor[1, 2] = shift_tensor[2, 1] = v_u[a, 5]
-            for g in range(n_gauss):
-                s = inverse[a, g]
-                trace = 0.0
-                for i in range(3):
-                    linear[g, i] = 0.0
-                    for j in range(3):
-                        linear[g, i] += s[i, j] * v_xyz[a, j]
-                        trace += s[i, j] * shift_tensor[i, j]
-                        total = 0.0
-                        for m in range(3):
-                            for n in range(3):
-                                total += s[i, m] * shift_tensor[m, n] * s[n, j]
-                        quad[g, i, j] = total
-                constant[g] = v_q[a] - 0.5 * trace
-            fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
+            fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
             j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
             j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
                 if u // slab_size != slab:
                     continue
-                du = i / nu - fractional[a, 0]
+                du = (i - fu) / nu
                 for j in range(j1, j2 + 1):
                     dv = (j - fv) / nv
                     dw = -fw / nw
                     px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
                     py = orth[1, 1] * dv + orth[1, 2] * dw
                     pz = orth[2, 2] * dw
-                    k1, k2 = row_span(px, py, pz, w[0], w[1], w[2], ww, r2)
+                    k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
                     n = k2 - k1 + 1
                     if n <= 0:
                         continue
-                    q[0], q[1], q[2] = px + k1 * w[0], py + k1 * w[1], pz + k1 * w[2]
-                    padded = (n + LANES - 1) // LANES * LANES
-                    row = buffer[:padded]
-                    row[:] = np.float32(0.0)
-                    for g in range(n_gauss):
-                        c0, c1, c2 = _quadratic(inverse[a, g], q, w)
-                        d0, d1, d2 = _quadratic(quad[g], q, w)
-                        lin = linear[g]
-                        p0 = constant[g] + d0 + lin[0] * q[0] + lin[1] * q[1] + lin[2] * q[2]
-                        p1 = d1 + lin[0] * w[0] + lin[1] * w[1] + lin[2] * w[2]
-                        amp = amplitude[a, g]
-                        _add_gaussian(
-                            np.float32(-c0) * LOG2_E, np.float32(-c1) * LOG2_E, np.float32(-c2) * LOG2_E,
-                            np.float32(amp * p0), np.float32(amp * p1), np.float32(amp * d2), row,
-                        )
+                    _row_polynomials(form[a], i - fu, j - fv, k1 - fw, polynomial)
+                    row = buffer[: (n + LANES - 1) // LANES * LANES]
+                    _density_row(polynomial, amplitude[a], row)
                     add_row(grid, u, wrapped(j, nv), k1, n, row)
+
+
+@nb.njit(fastmath=True)
+def _add_moments(c: Array, x1: float, n_gauss: int, padded: int, part: Array) -> None:
+    """Add e D, x1 e D, x1² e D of each Gaussian to its three parts of ``part``, whose first part holds D.
+
+    Every part begins WIDTH after the one before.
+    """
+    y = np.float32(x1)
+    p0, q0, r0 = c[0, 0], c[1, 0], c[2, 0]
+    p1, q1, r1 = c[0, 1], c[1, 1], c[2, 1]
+    p2, q2, r2 = c[0, 2], c[1, 2], c[2, 2]
+    for t in range(padded):
+        k = np.float32(t)
+        d = part[t]
+        d0 = d * exp2_negative(p0 + k * (q0 + k * r0))
+        d1 = d * exp2_negative(p1 + k * (q1 + k * r1))
+        d2 = d * exp2_negative(p2 + k * (q2 + k * r2))
+        part[t + WIDTH] += d0
+        part[t + 2 * WIDTH] += y * d0
+        part[t + 3 * WIDTH] += y * (y * d0)
+        part[t + 4 * WIDTH] += d1
+        part[t + 5 * WIDTH] += y * d1
+        part[t + 6 * WIDTH] += y * (y * d1)
+        part[t + 7 * WIDTH] += d2
+        part[t + 8 * WIDTH] += y * d2
+        part[t + 9 * WIDTH] += y * (y * d2)
+    if n_gauss == 3:
+        return
+    p3, q3, r3 = c[0, 3], c[1, 3], c[2, 3]
+    p4, q4, r4 = c[0, 4], c[1, 4], c[2, 4]
+    for t in range(padded):
+        k = np.float32(t)
+        d = part[t]
+        d3 = d * exp2_negative(p3 + k * (q3 + k * r3))
+        d4 = d * exp2_negative(p4 + k * (q4 + k * r4))
+        part[t + 10 * WIDTH] += d3
+        part[t + 11 * WIDTH] += y * d3
+        part[t + 12 * WIDTH] += y * (y * d3)
+        part[t + 13 * WIDTH] += d4
+        part[t + 14 * WIDTH] += y * d4
+        part[t + 15 * WIDTH] += y * (y * d4)
+
+
+@nb.njit(fastmath=True)
+def _plane_moments(part: Array, n_gauss: int, length: int, x0: float, x2: float, moment: Array) -> None:
+    """Add Σ D e times 1, x₀, x₁, x₂, x₀², x₁², x₂², x₀x₁, x₀x₂, x₁x₂ over a plane to moment (g, 10); clear ``part``."""
+    for g in range(n_gauss):
+        here = part[(1 + 3 * g) * WIDTH :]
+        s00, s01, s02 = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        s10, s11, s20 = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        for t in range(length):
+            x = np.float32(x2) + np.float32(t)
+            a, b = here[t], here[t + WIDTH]
+            s00 += a
+            s01 += x * a
+            s02 += x * (x * a)
+            s10 += b
+            s11 += x * b
+            s20 += here[t + 2 * WIDTH]
+        for t in range(length):
+            here[t] = np.float32(0.0)
+            here[t + WIDTH] = np.float32(0.0)
+            here[t + 2 * WIDTH] = np.float32(0.0)
+        m = moment[g]
+        m[0] += s00
+        m[1] += x0 * s00
+        m[2] += s10
+        m[3] += s01
+        m[4] += x0 * x0 * s00
+        m[5] += s20
+        m[6] += s02
+        m[7] += x0 * s10
+        m[8] += x0 * s01
+        m[9] += s11
 
 
 @nb.njit(parallel=True, cache=True)
 def gather(
-    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
-    out_xyz: Array, out_u: Array, out_q: Array
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, form: Array, radius: Array, moment: Array
 ) -> None:
-    """Σ_r D(r) ∂ρ_atom(r)/∂(x, U, relative q); U₁₂, U₁₃, U₂₃ move both symmetric elements."""
+    """moment (m, g, 10): Σ_r D(r) 2^(xᵀ Q x) times 1, x₀, x₁, x₂, x₀², x₁², x₂², x₀x₁, x₀x₂, x₁x₂ of every atom."""
     nu, nv, nw = grid.shape
-    n_gauss = amplitude.shape[1]
+    n_gauss = form.shape[1]
+    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
+    ww = wx * wx + wy * wy + wz * wz
     for a in nb.prange(len(radius)):
-        values_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        w = np.array((orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw))
-        ww = w[0] * w[0] + w[1] * w[1] + w[2] * w[2]
-        q = np.empty(3)
-        # per Gaussian Σ D e, Σ D e r, Σ D e r rᵀ
-        m0 = np.zeros(n_gauss)
-        m1 = np.zeros((n_gauss, 3))
-        m2 = np.zeros((n_gauss, 3, 3))
+        part = np.zeros((1 + 3 * n_gauss) * WIDTH, np.float32)
+        polynomial = np.empty((3, n_gauss), np.float32)
         r2 = radius[a] * radius[a]
         fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
-        i1 = math.ceil(fu - radius[a] * reciprocal[0] * nu)
-        i2 = math.floor(fu + radius[a] * reciprocal[0] * nu)
-        j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
-        j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
+        extent = radius[a] * reciprocal[0] * nu
+        i1, i2 = math.ceil(fu - extent), math.floor(fu + extent)
+        extent = radius[a] * reciprocal[1] * nv
+        j1, j2 = math.ceil(fv - extent), math.floor(fv + extent)
+        extent = radius[a] * reciprocal[2] * nw
+        lowest, highest = math.ceil(fw - extent), math.floor(fw + extent)
+        length = highest - lowest + 1
         for i in range(i1, i2 + 1):
             du = (i - fu) / nu
             for j in range(j1, j2 + 1):
@@ -177,38 +216,33 @@ def gather(
                 px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
                 py = orth[1, 1] * dv + orth[1, 2] * dw
                 pz = orth[2, 2] * dw
-                k1, k2 = row_span(px, py, pz, w[0], w[1], w[2], ww, r2)
+                k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
                 n = k2 - k1 + 1
                 if n <= 0:
                     continue
-                q[0], q[1], q[2] = px + k1 * w[0], py + k1 * w[1], pz + k1 * w[2]
+                offset = k1 - lowest
                 padded = (n + LANES - 1) // LANES * LANES
-                values = values_buffer[:padded]
-                take_row(grid, wrapped(i, nu), wrapped(j, nv), k1, n, padded, values)
-                for g in range(n_gauss):
-                    c0, c1, c2 = _quadratic(inverse[a, g], q, w)
-                    t0, t1, t2 = _moments(
-                        np.float32(-c0) * LOG2_E, np.float32(-c1) * LOG2_E, np.float32(-c2) * LOG2_E, values
-                    )
-                    m0[g] += t0
-                    for b in range(3):
-                        m1[g, b] += q[b] * t0 + w[b] * t1
-                        for c in range(3):
-                            m2[g, b, c] += q[b] * q[c] * t0 + (q[b] * w[c] + w[b] * q[c]) * t1 + w[b] * w[c] * t2
-        full = np.zeros((3, 3))
-        for g in range(n_gauss):
-            s = inverse[a, g]
-            amp = amplitude[a, g]
-            out_q[a] += amp * m0[g]
-            for b in range(3):
-                for c in range(3):
-                    out_xyz[a, b] += amp * s[b, c] * m1[g, c]
-                    total = 0.0
-                    for m in range(3):
-                        for n in range(3):
-                            total += s[b, m] * m2[g, m, n] * s[n, c]
-                    full[b, c] += 0.5 * amp * (total - s[b, c] * m0[g])
-        out_u[a, 0], out_u[a, 1], out_u[a, 2] = full[0, 0], full[1, 1], full[2, 2]
-        out_u[a, 3] = full[0, 1] + full[1, 0]
-        out_u[a, 4] = full[0, 2] + full[2, 0]
-        out_u[a, 5] = full[1, 2] + full[2, 1]
+                here = part[offset:]
+                take_row(grid, wrapped(i, nu), wrapped(j, nv), k1, n, padded, here[:padded])
+                _row_polynomials(form[a], i - fu, j - fv, k1 - fw, polynomial)
+                _add_moments(polynomial, j - fv, n_gauss, padded, here)
+            _plane_moments(part, n_gauss, length, i - fu, lowest - fw, moment[a])
+
+
+def slopes(
+    moment: NDArray[np.float64], amplitude: NDArray[np.float32], inverse: NDArray[np.float64],
+    per_step: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Slopes with respect to x (m, 3), U (m, 6) and the relative occupancy (m,) from :func:`gather`'s moments.
+
+    ∂ρ/∂x = ρ_g S r and ∂ρ/∂U = ½ ρ_g (S r rᵀ S − S); U₁₂, U₁₃, U₂₃ move both symmetric elements.
+    """
+    weighted = moment * amplitude[:, : moment.shape[1], None]
+    zero = weighted[..., 0]
+    first = weighted[..., 1:4] @ per_step.T
+    full = weighted[..., [4, 7, 8, 7, 5, 9, 8, 9, 6]].reshape(*zero.shape, 3, 3)
+    second = per_step @ full @ per_step.T
+    by_xyz = np.einsum("mgij,mgj->mi", inverse, first)
+    by_u = 0.5 * (inverse @ second @ inverse - zero[..., None, None] * inverse).sum(axis=1)
+    six = by_u[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)] * np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
+    return by_xyz, six, zero.sum(axis=1)
