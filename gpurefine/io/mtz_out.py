@@ -42,6 +42,13 @@ def mtz_columns(dataset: DataSet, maps: MapCoefficients) -> list[tuple[str, str,
     columns += _polar("FC_ALL_LS", "PHIC_ALL_LS", maps.f_total)
     if dataset.intensity is not None and dataset.sigma_intensity is not None:
         columns += [("I", "J", dataset.intensity), ("SIGI", "Q", dataset.sigma_intensity)]
+    for more in maps.extra:
+        if np.iscomplexobj(more.values):
+            amplitude, phase = more.labels
+            columns += _polar(amplitude, phase, more.values)
+        else:
+            real = more.values.reshape(len(reflections), -1)
+            columns += list(zip(more.labels, more.types, real.T, strict=True))
     return columns
 
 

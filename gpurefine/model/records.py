@@ -130,12 +130,26 @@ class ScaleRecord:
     shrink_radius: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MapColumns:
+    """Further columns of the output MTZ on all unique reflections.
+
+    ``labels`` and MTZ ``types`` (one letter each) of: the amplitude and the phase of complex ``values`` (n,); one real
+    column (n,); or several real columns (n, k).
+    """
+
+    labels: tuple[str, ...]
+    types: str
+    values: NDArray[Any]
+
+
 @dataclass(slots=True, eq=False)
 class MapCoefficients:
     """Map coefficients and structure factors on all unique reflections (Reflections order), complex128 (n,).
 
     ``fwt`` 2mFo−DFc (missing F filled by DFc), ``delfwt`` mFo−DFc (0 where missing), ``f_protein`` the scaled atoms'
-    contribution, ``f_total`` with solvent; ``fom`` (n,) float64; ``extra``: further columns by label, complex or real.
+    contribution, ``f_total`` with solvent; ``fom`` (n,) float64; ``extra``: what else belongs into the
+    output file.
     """
 
     fwt: NDArray[np.complex128]
@@ -143,7 +157,7 @@ class MapCoefficients:
     f_protein: NDArray[np.complex128]
     f_total: NDArray[np.complex128]
     fom: NDArray[np.float64]
-    extra: dict[str, NDArray[Any]] = field(default_factory=dict)
+    extra: tuple[MapColumns, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

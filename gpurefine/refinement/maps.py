@@ -14,5 +14,5 @@ def map_coefficients(experiment: Experiment, f_calc: NDArray[np.complex128]) -> 
     fit = experiment.fitted
     found = experiment.likelihood.coefficients(fit.values, fit.f_total)
     return MapCoefficients(
-        found.fwt, found.delfwt, fit.scaled.factor * f_calc[0], fit.f_total[0], found.fom, dict(found.extra)
+        found.fwt, found.delfwt, fit.scaled.factor * f_calc[0], fit.f_total[0], found.fom, found.extra
     )

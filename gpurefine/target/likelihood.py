@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..model.records import MapColumns
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -47,14 +48,13 @@ class Coefficients:
     """Map coefficients on the scale of F_obs, (n,) each.
 
     ``fwt`` 2mF_o − DF_c, filled with DF_c where nothing was observed; ``delfwt`` mF_o − DF_c, zero there; ``fom``
-    figures of merit; ``extra``: further columns by the labels of the output file, complex (amplitude and phase) or
-    real.
+    figures of merit; ``extra``: further columns of the output file.
     """
 
     fwt: C128
     delfwt: C128
     fom: F64
-    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    extra: tuple[MapColumns, ...] = ()
 
 
 class Likelihood(Protocol):

@@ -21,7 +21,7 @@ from gpurefine.io.mtz_out import write_mtz
 from gpurefine.io.outputs import write_all
 from gpurefine.io.reflections import read_data
 from gpurefine.io.structure import read_model, read_structure
-from gpurefine.model.records import CycleRecord
+from gpurefine.model.records import CycleRecord, MapColumns
 
 REFMAC_ORDER = "H K L FREE FP SIGFP FC PHIC FC_ALL PHIC_ALL FWT PHWT DELFWT PHDELWT FOM FC_ALL_LS PHIC_ALL_LS"
 
@@ -75,6 +75,29 @@ def test_mtz_of_intensities_without_free_set(tmp_path, make_mtz, report, dataset
     write_mtz(tmp_path / "out.mtz", data, report.maps)
     labels = gemmi.read_mtz_file(str(tmp_path / "out.mtz")).column_labels()
     assert "FREE" not in labels and labels[3:5] == ["FP", "SIGFP"] and labels[-2:] == ["I", "SIGI"]
+
+
+def test_further_columns_follow(tmp_path, dataset, report):
+    """Complex values as amplitude and phase, real ones as they are, several side by side."""
+    n = len(dataset.reflections)
+    rng = np.random.default_rng(4)
+    anomalous, hl, llg = rng.normal(size=n) + 1j * rng.normal(size=n), rng.normal(size=(n, 4)), rng.normal(size=n)
+    anomalous[3] = np.nan
+    report.maps.extra = (
+        MapColumns(("FAN", "PHAN"), "FP", anomalous),
+        MapColumns(("HLACOMB", "HLBCOMB", "HLCCOMB", "HLDCOMB"), "AAAA", hl),
+        MapColumns(("LLG",), "R", llg),
+    )
+    write_mtz(tmp_path / "out.mtz", dataset, report.maps)
+    mtz = gemmi.read_mtz_file(str(tmp_path / "out.mtz"))
+    assert [(c.label, c.type) for c in mtz.columns[-7:]] == [
+        ("FAN", "F"), ("PHAN", "P"), ("HLACOMB", "A"), ("HLBCOMB", "A"), ("HLCCOMB", "A"), ("HLDCOMB", "A"),
+        ("LLG", "R"),
+    ]  # fmt: skip
+    columns = [np.array(c.array) for c in mtz.columns[-7:]]
+    np.testing.assert_allclose(columns[0] * np.exp(1j * np.radians(columns[1])), anomalous, rtol=1e-5)
+    np.testing.assert_allclose(np.stack(columns[2:6], axis=1), hl, rtol=1e-5)
+    np.testing.assert_allclose(columns[6], llg, rtol=1e-5)
 
 
 # PDB
