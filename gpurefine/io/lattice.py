@@ -40,6 +40,16 @@ def twin_laws(crystal: Crystal, max_obliquity: float = MAX_OBLIQUITY) -> list[Tw
     return [TwinLaw(op.as_hkl().triplet(), np.array(op.rot, dtype=np.int64)) for op in ops]
 
 
+def obliquity(crystal: Crystal, matrix: I64) -> float:
+    """Degrees by which a lattice operation (3, 3) in 1/24 misses being a rotation of this cell.
+
+    The operation as an affine map has singular values 1 ± tan δ to first order; of a two-fold operation δ is the angle
+    between the lattice row and the normal of the net (Le Page, 1982), and for others the shear it stands for.
+    """
+    stretch = np.linalg.svd(crystal.orth @ (matrix / gemmi.Op.DEN) @ crystal.frac, compute_uv=False)
+    return float(np.degrees(np.arctan(0.5 * (stretch[0] - stretch[2]))))
+
+
 def lattice_rotations(crystal: Crystal, max_obliquity: float = MAX_OBLIQUITY) -> I64:
     """(m, 3, 3) int64 in 1/24: the rotations of the lattice, without inversions, the crystal's own among them.
 
