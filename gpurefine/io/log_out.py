@@ -93,8 +93,11 @@ def log_text(
         f"Weight of the data   {report.weight:.4g}",
         f"Mean B               {report.mean_b:.2f} Å²",
     ]
-    if report.coordinate_error is not None:
-        lines.append(f"Coordinate error     {report.coordinate_error:.3f} Å")
+    error = report.coordinate_error
+    named = (("R", error.esu_r), ("free R", error.esu_free_r), ("likelihood", error.esu_ml))
+    found = [f"{value:.3f} Å ({name})" for name, value in named if value is not None]
+    if found:
+        lines.append(f"Coordinate error     {', '.join(found)}")
     lines += ["", *_section("Resolution shells"), *_shell_table(report.shells)]
     lines += ["", *_section("Geometry (without hydrogen)"), *_restraint_table(report.restraints)]
     lines += ["", *_section("Scale and solvent"), *_scale_lines(report.scale)]

@@ -35,7 +35,7 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
         report, config, dataset: what was refined, how, against what.
         n_atoms: atoms in the model without hydrogen.
     """
-    summary = summarise(report, dataset)
+    summary, error = summarise(report, dataset), report.coordinate_error
     body = [
         "",
         "REFINEMENT.",
@@ -60,7 +60,9 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
         *_b_values(report),
         "",
         " ESTIMATED OVERALL COORDINATE ERROR.",
-        f"  ESU BASED ON MAXIMUM LIKELIHOOD                 (A): {_value(report.coordinate_error, 7, 3)}",
+        f"  ESU BASED ON R VALUE                            (A): {_value(error.esu_r, 7, 3)}",
+        f"  ESU BASED ON FREE R VALUE                       (A): {_value(error.esu_free_r, 7, 3)}",
+        f"  ESU BASED ON MAXIMUM LIKELIHOOD                 (A): {_value(error.esu_ml, 7, 3)}",
         "",
         "CORRELATION COEFFICIENTS.",
         f"  CORRELATION COEFFICIENT FO-FC      : {_value(summary.final.cc_work, 7, 3)}",

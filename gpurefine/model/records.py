@@ -160,6 +160,15 @@ class MapCoefficients:
     extra: tuple[MapColumns, ...] = ()
 
 
+@dataclass(slots=True)
+class CoordinateError:
+    """Estimated standard uncertainty of a coordinate of an average atom, Å: from R, from R_free, by likelihood."""
+
+    esu_r: float | None = None
+    esu_free_r: float | None = None
+    esu_ml: float | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Report:
     """Everything a finished refinement tells, apart from the model itself."""
@@ -176,8 +185,7 @@ class Report:
     d_min: float
     d_max: float
     mean_b: float
-    coordinate_error: float | None
-    """Diffraction-component precision index or maximum-likelihood error estimate, Å, where computed."""
+    coordinate_error: CoordinateError
     weight: float
     device: str
     timing: dict[str, float] = field(default_factory=dict)

@@ -231,13 +231,22 @@ class Experiment:
             slope = transforms[0].adjoint(atoms, result.gradient[0] * factor, want_weight)
             for row, transform in enumerate(transforms[1:], 1):
                 slope = slope.plus(transform.adjoint(atoms, result.gradient[row] * factor, want_weight))
+        return slope, self._information(atoms, result)
+
+    def information(self, atoms: Scatterers) -> AtomInformation:
+        """Expected information of the working reflections about every atom at the last :meth:`update`."""
+        fit = self.fitted
+        return self._information(atoms, self.likelihood.evaluate(fit.values, fit.f_total, self.work, True))
+
+    def _information(self, atoms: Scatterers, result: Evaluation) -> AtomInformation:
+        factor2, transforms = self.fitted.scaled.factor**2, self.transforms(atoms)
         with self.timer("curvature"):
-            information = self._shells.atoms(transforms[0].density_plan, atoms, result.information[0] * factor**2)
+            information = self._shells.atoms(transforms[0].density_plan, atoms, result.information[0] * factor2)
             for row, transform in enumerate(transforms[1:], 1):
                 information = information.plus(
-                    self._shells.atoms(transform.density_plan, atoms, result.information[row] * factor**2)
+                    self._shells.atoms(transform.density_plan, atoms, result.information[row] * factor2)
                 )
-        return slope, information
+        return information
 
     def _moved(self, xyz: F64) -> bool:
         assert self.mask is not None and self._mask_xyz is not None

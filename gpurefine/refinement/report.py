@@ -9,6 +9,7 @@ import numpy as np
 
 from ..model.records import Report, ScaleRecord
 from ..restraints.statistics import restraint_outliers
+from .coordinate_error import coordinate_error
 from .experiment import Experiment
 from .maps import map_coefficients
 from .refine import Refinement
@@ -63,7 +64,7 @@ def final_report(
             d_min=r.d_min,
             d_max=r.d_max,
             mean_b=float(np.mean(state.b_iso[heavy])) if heavy.any() else float(np.mean(state.b_iso)),
-            coordinate_error=None,
+            coordinate_error=coordinate_error(objective, state, refinement.cycles[-1]),
             weight=refinement.weight,
             device=device,
             timing=objective.timer.seconds,

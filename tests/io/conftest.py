@@ -10,6 +10,7 @@ import pytest
 from gpurefine.config import Config, DataOptions
 from gpurefine.io.reflections import read_data
 from gpurefine.model.records import (
+    CoordinateError,
     CycleRecord,
     MapCoefficients,
     OutlierRecord,
@@ -144,7 +145,7 @@ def report(dataset):
         d_min=2.5,
         d_max=26.34,
         mean_b=np.float64(16.6),
-        coordinate_error=0.071,
+        coordinate_error=CoordinateError(0.12, 0.11, 0.071),
         weight=1.5,
         device="cpu",
         timing={"total": 3.0},

@@ -17,7 +17,7 @@ from gpurefine.io.log_out import cycle_line, cycle_table_header, log_text
 from gpurefine.io.model_out import mmcif_text, pdb_misfit, pdb_text, write_mmcif, write_pdb
 from gpurefine.io.outputs import write_all
 from gpurefine.io.structure import read_model, read_structure
-from gpurefine.model.records import CycleRecord
+from gpurefine.model.records import CoordinateError, CycleRecord
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_remark_3_as_xchemexplorer_counts_it(structure, report, config, dataset)
 
 def test_absent_numbers_are_null(structure, report, config, dataset):
     report.cycles[-1] = CycleRecord(1, r_work=0.2)
-    report.n_free, report.restraints, report.coordinate_error = 0, [], None
+    report.n_free, report.restraints, report.coordinate_error = 0, [], CoordinateError()
     text = pdb_text(structure, report, config, dataset)
     assert "REMARK   3   FREE R VALUE                     :    NULL" in text and "nan" not in text.lower()
     assert all(len(line) <= 80 for line in text.splitlines())
