@@ -53,6 +53,8 @@ def _likelihood(backend: Backend) -> None:
     one, centric = np.ones(2), np.array([False, True])
     backend.rice(one, one, one.astype(np.complex128), one, one, one, centric, True)
     backend.rice_sigmaa(one, one, one, one, one, one, centric)
+    two = np.ones((2, 2))
+    backend.sad(two, two, two.astype(np.complex128), two, two, one, centric, True)
 
 
 def _scale(backend: Backend) -> None:

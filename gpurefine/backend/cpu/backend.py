@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba as nb
 
+from .anomalous import AnomalousOps
 from .density import DensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
@@ -12,7 +13,7 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CpuBackend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class CpuBackend(DensityOps, TargetOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs every operation of the table on the CPU."""
 
     name = "cpu"

@@ -11,6 +11,24 @@ _SWITCH = 18.0
 
 
 @nb.njit
+def _asymptotic(x: float) -> tuple[float, float]:
+    """ln(I₀(x) exp(−x)) and I₁(x)/I₀(x) for large x."""
+    inverse = 1.0 / (8.0 * x)
+    s0, s1 = 1.0, 1.0
+    t0, t1 = 1.0, 1.0
+    for k in range(1, 40):
+        odd = (2.0 * k - 1.0) ** 2
+        next0 = t0 * odd * inverse / k
+        next1 = t1 * (odd - 4.0) * inverse / k
+        if next0 > t0 or next0 < 1e-17:
+            break
+        t0, t1 = next0, next1
+        s0 += t0
+        s1 += t1
+    return math.log(s0) - 0.5 * math.log(2.0 * math.pi * x), s1 / s0
+
+
+@nb.njit
 def log_i0_and_ratio(x: float) -> tuple[float, float]:
     """ln I₀(x) and I₁(x)/I₀(x) for x ≥ 0, to about 1e-14 relative."""
     if x < _SWITCH:
@@ -27,19 +45,17 @@ def log_i0_and_ratio(x: float) -> tuple[float, float]:
                 break
             k += 1.0
         return math.log(i0), 0.5 * x * i1 / i0
-    inverse = 1.0 / (8.0 * x)
-    s0, s1 = 1.0, 1.0
-    t0, t1 = 1.0, 1.0
-    for k in range(1, 40):
-        odd = (2.0 * k - 1.0) ** 2
-        next0 = t0 * odd * inverse / k
-        next1 = t1 * (odd - 4.0) * inverse / k
-        if next0 > t0 or next0 < 1e-17:
-            break
-        t0, t1 = next0, next1
-        s0 += t0
-        s1 += t1
-    return x - 0.5 * math.log(2.0 * math.pi * x) + math.log(s0), s1 / s0
+    log_i0e, ratio = _asymptotic(x)
+    return x + log_i0e, ratio
+
+
+@nb.njit
+def log_i0e_and_ratio(x: float) -> tuple[float, float]:
+    """ln(I₀(x) exp(−x)) and I₁(x)/I₀(x) for x ≥ 0: nothing of the size of x cancels."""
+    if x < _SWITCH:
+        log_i0, ratio = log_i0_and_ratio(x)
+        return log_i0 - x, ratio
+    return _asymptotic(x)
 
 
 @nb.njit

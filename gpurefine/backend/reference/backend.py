@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .anomalous import AnomalousOps
 from .density import DensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
@@ -10,7 +11,7 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class ReferenceBackend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class ReferenceBackend(DensityOps, TargetOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs every operation of the table by its definition."""
 
     name = "reference"

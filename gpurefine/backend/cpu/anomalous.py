@@ -1,0 +1,41 @@
+"""The cpu backend's likelihoods of Friedel pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..information import DRAWS, drawn_errors, information_tables
+from ..ops_anomalous import AnomalousResult
+from .sad import sad_kernel
+from .threads import Threads
+
+F64 = NDArray[np.float64]
+
+
+def _empty(n: int, e: int, m: int, k: int) -> AnomalousResult:
+    return AnomalousResult(
+        np.zeros(n), np.zeros((m, n), np.complex128), np.zeros((m, n)), np.zeros((e, n), np.complex128),
+        np.zeros((k, n)), np.zeros((k, n)),
+    )
+
+
+class AnomalousOps(Threads):
+    """Likelihoods compiled by numba."""
+
+    def sad(
+        self, f_obs: F64, sigma: F64, f_calc: NDArray[np.complex128], d: F64, s: F64, epsilon: F64,
+        centric: NDArray[np.bool_], want_information: bool,
+    ) -> AnomalousResult:
+        """See :class:`gpurefine.backend.ops_anomalous.AnomalousOps`."""
+        n = f_obs.shape[1]
+        draws = DRAWS if want_information else 0
+        self.use(5.0 * n * (1 + draws))
+        table_a, table_c = information_tables()
+        result = _empty(n, 2, 2, 4)
+        sad_kernel(
+            f_obs, sigma, f_calc, d, s, epsilon, centric, table_a, table_c,
+            drawn_errors(n, draws, 3), np.empty((4, n)), np.empty((4, n), np.complex128), result.minus_ll, result.gradient, result.information, result.phased,
+            result.slope, result.bound,
+        )
+        return result

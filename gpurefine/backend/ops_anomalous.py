@@ -1,0 +1,68 @@
+"""Operations on measurements with anomalous differences: Friedel pairs, alone or with a native data set.
+
+Notation: F+ and F−* are the complex structure factors of the mates, F_c+ = F′ + iF″ and F_c−* = F′ − iF″ those of the
+model, F′ and F″ being the Fourier transforms of two real densities (Skubák et al. 2004, Acta Cryst. D60, 2196;
+Murshudov et al. 2011, eq. (3) with E = M = 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+C128 = NDArray[np.complex128]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnomalousResult:
+    """A likelihood of e observations an index with m model structure factors and k error parameters.
+
+    Attributes:
+        minus_ll: (n,) float64, −log likelihood; 0 where nothing was measured.
+        gradient: (m, n) complex128, ∂(−LL)/∂Re + i ∂(−LL)/∂Im of each model structure factor.
+        information: (m, n) float64 ≥ 0, E|∂(−LL)/∂F|² over the data's own distribution, zeros if not asked for.  It is
+            a mean over a few simulated measurements, hence good for sums over many reflections, not for one.
+        phased: (e, n) complex128, posterior means of the observed structure factors, |.| ≤ the amplitude; 0 where
+            not measured.
+        slope: (k, n) float64, derivatives with respect to the error parameters.
+        bound: (k, n) float64 ≥ 0, what would be known of each error parameter if the phases were measured too: a
+            bound on its information from above, so that scoring steps never overshoot.
+    """
+
+    minus_ll: F64
+    gradient: C128
+    information: F64
+    phased: C128
+    slope: F64
+    bound: F64
+
+
+class AnomalousOps(Protocol):
+    """Likelihoods of Friedel pairs (method 4)."""
+
+    def sad(
+        self, f_obs: F64, sigma: F64, f_calc: C128, d: F64, s: F64, epsilon: F64, centric: NDArray[np.bool_],
+        want_information: bool,
+    ) -> AnomalousResult:
+        """−log P(|F+|, |F−|; F′, F″) of Friedel pairs.
+
+        Acentric: (F+, F−*) is complex Gaussian about D F′ ± i D_Δ F″, variance ε(Σ_c + Σ_Δ) + 2σ±², covariance ε Σ_c,
+        and the phases are integrated out.  Where one mate is missing, and for centric indices, this is Rice's
+        likelihood with the same mean and variance (σ² instead of 2σ² if centric).
+
+        Args:
+            f_obs, sigma: (2, n) |F+| and |F−| with their uncertainties; NaN in ``f_obs`` where not measured.  Centric
+                indices have one amplitude: row 0 or, where that is NaN, row 1.
+            f_calc: (2, n) F′ and F″.
+            d: (2, n) D and D_Δ; s: (2, n) Σ_c and Σ_Δ ≥ 0 with k_aniso² in them, not both 0 with σ = 0.
+            epsilon: (n,); centric: (n,) bool.
+
+        Returns:
+            e = m = 2; error parameters D, D_Δ, ln Σ_c, ln Σ_Δ.  Where Rice's likelihood serves, ``information`` is exact
+            (for centric indices that of the radial derivatives).
+        """
+        ...
