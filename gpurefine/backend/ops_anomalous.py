@@ -62,7 +62,7 @@ class AnomalousOps(Protocol):
             epsilon: (n,); centric: (n,) bool.
 
         Returns:
-            e = m = 2; error parameters D, D_Δ, ln Σ_c, ln Σ_Δ.  Where Rice's likelihood serves, ``information`` is exact
-            (for centric indices that of the radial derivatives).
+            e = m = 2; error parameters D, D_Δ, ln Σ_c, ln Σ_Δ.  Where Rice's likelihood serves, ``information`` is
+            exact (for centric indices that of the radial derivatives).
         """
         ...

@@ -34,8 +34,8 @@ class AnomalousOps(Threads):
         table_a, table_c = information_tables()
         result = _empty(n, 2, 2, 4)
         sad_kernel(
-            f_obs, sigma, f_calc, d, s, epsilon, centric, table_a, table_c,
-            drawn_errors(n, draws, 3), np.empty((4, n)), np.empty((4, n), np.complex128), result.minus_ll, result.gradient, result.information, result.phased,
-            result.slope, result.bound,
+            f_obs, sigma, f_calc, d, s, epsilon, centric, table_a, table_c, drawn_errors(n, draws, 3),
+            np.empty((4, n)), np.empty((4, n), np.complex128), result.minus_ll, result.gradient, result.information,
+            result.phased, result.slope, result.bound,
         )
         return result

@@ -182,8 +182,8 @@ def sad_pair(
 @nb.njit(parallel=True, cache=True)
 def sad_kernel(
     f_obs: Array, sigma: Array, f_calc: Array, d: Array, s: Array, epsilon: Array, centric: Array, table_a: Array,
-    table_c: Array, errors: Array, work: Array, work_complex: Array, minus_ll: Array, gradient: Array, info: Array, phased: Array,
-    slope: Array, bound: Array,
+    table_c: Array, errors: Array, work: Array, work_complex: Array, minus_ll: Array, gradient: Array, info: Array,
+    phased: Array, slope: Array, bound: Array,
 ) -> None:
     """See :meth:`gpurefine.backend.ops_anomalous.AnomalousOps.sad`; the last six are the result, zeros at first.
 
