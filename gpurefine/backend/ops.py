@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ops_anomalous import AnomalousOps
+from .ops_intensity import IntensityOps
 from .ops_restraints import RestraintOps
 from .plans import (
     DensityGradient,
@@ -108,7 +109,7 @@ class SolveOps(Protocol):
         """out += H x for a symmetric block matrix in row-owned storage; x, out (n, s)."""
 
 
-class Backend(DensityOps, TargetOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
+class Backend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
     """Everything one device performs."""
 
     name: str

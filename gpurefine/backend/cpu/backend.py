@@ -6,6 +6,7 @@ import numba as nb
 
 from .anomalous import AnomalousOps
 from .density import DensityOps
+from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
 from .restraints import RestraintOps
@@ -13,7 +14,7 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CpuBackend(DensityOps, TargetOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class CpuBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs every operation of the table on the CPU."""
 
     name = "cpu"

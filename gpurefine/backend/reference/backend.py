@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .anomalous import AnomalousOps
 from .density import DensityOps
+from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
 from .restraints import RestraintOps
@@ -11,7 +12,7 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class ReferenceBackend(DensityOps, TargetOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class ReferenceBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs every operation of the table by its definition."""
 
     name = "reference"
