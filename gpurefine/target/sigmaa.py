@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from ..backend.ops import TargetOps
-from ..model.hats import hat_weights
+from .shells import Hats, smoothed
 
 F64 = NDArray[np.float64]
 
@@ -50,59 +50,6 @@ class SigmaA:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Hats:
-    """Interpolation of one set of reflections from the knots."""
-
-    left: NDArray[np.intp]
-    weight: F64
-    n: int
-
-    @staticmethod
-    def of(x: F64, knots: F64) -> _Hats:
-        return _Hats(*hat_weights(x, knots), len(knots))
-
-    def value(self, y: F64) -> F64:
-        if self.n == 1:
-            return np.full(len(self.left), y[0])
-        return np.asarray((1.0 - self.weight) * y[self.left] + self.weight * y[self.left + 1])
-
-    def gradient(self, g: F64) -> F64:
-        out = np.bincount(self.left, (1.0 - self.weight) * g, minlength=self.n).astype(np.float64)
-        if self.n > 1:
-            out += np.bincount(self.left + 1, self.weight * g, minlength=self.n)
-        return out
-
-    def information(self, w: F64) -> F64:
-        """Tridiagonal matrix Σ w hᵢ hⱼ in solveh_banded's upper form (2, m)."""
-        out = np.zeros((3, self.n))
-        out[2] = np.bincount(self.left, (1.0 - self.weight) ** 2 * w, minlength=self.n)
-        if self.n > 1:
-            out[2] += np.bincount(self.left + 1, self.weight**2 * w, minlength=self.n)
-            out[1, 1:] = np.bincount(self.left, self.weight * (1.0 - self.weight) * w, minlength=self.n)[: self.n - 1]
-        return out
-
-
-def _smoothed(information: F64, gradient: F64, y: F64, strength: float) -> tuple[F64, F64]:
-    """Add ½ strength Σ(second difference)² to a banded system."""
-    n = len(y)
-    if n < 3:
-        return information, gradient
-    second = y[:-2] - 2.0 * y[1:-1] + y[2:]
-    gradient = gradient.copy()
-    gradient[:-2] += strength * second
-    gradient[1:-1] -= 2.0 * strength * second
-    gradient[2:] += strength * second
-    information = information.copy()
-    information[2, :-2] += strength
-    information[2, 1:-1] += 4.0 * strength
-    information[2, 2:] += strength
-    information[1, 1:-1] -= 2.0 * strength
-    information[1, 2:] -= 2.0 * strength
-    information[0, 2:] += strength
-    return information, gradient
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SigmaAEstimator:
     """Estimates D and Σ_mod for one list of reflections.
 
@@ -125,7 +72,7 @@ class SigmaAEstimator:
 
     def start(self, f_total: F64, k_aniso: F64) -> SigmaA:
         """Moment estimates on the knots: D = 0.9 and Σ_mod the mean squared misfit."""
-        hats = _Hats.of(self.inv_d2[self.estimate], self.knots)
+        hats = Hats.of(self.inv_d2[self.estimate], self.knots)
         k = self.estimate
         misfit = ((self.f_obs[k] - 0.9 * f_total[k]) ** 2) / (self.epsilon[k] * k_aniso[k] ** 2)
         misfit = misfit + 0.05 * self.f_obs[k] ** 2 / (self.epsilon[k] * k_aniso[k] ** 2)
@@ -142,8 +89,8 @@ class SigmaAEstimator:
         current = self.start(f_total, k_aniso) if start is None else start
         iterations = COLD_ITERATIONS if start is None else WARM_ITERATIONS
         d, log_s = current.d.copy(), current.log_s.copy()
-        work_hats = _Hats.of(self.inv_d2[self.work], self.knots)
-        free_hats = _Hats.of(self.inv_d2[self.estimate], self.knots)
+        work_hats = Hats.of(self.inv_d2[self.work], self.knots)
+        free_hats = Hats.of(self.inv_d2[self.estimate], self.knots)
         for _ in range(iterations):
             step_d = self._step(self.work, work_hats, f_total, k_aniso, d, log_s, True)
             d = np.clip(d + np.clip(step_d, -0.2, 0.2), 0.02, D_MAX)
@@ -153,7 +100,7 @@ class SigmaAEstimator:
                 break
         return SigmaA(self.knots, d, log_s)
 
-    def _step(self, index: NDArray[np.intp], hats: _Hats, f_total: F64, k_aniso: F64, d: F64, log_s: F64,
+    def _step(self, index: NDArray[np.intp], hats: Hats, f_total: F64, k_aniso: F64, d: F64, log_s: F64,
               for_d: bool) -> F64:
         result = self.backend.rice_sigmaa(
             self.f_obs[index], self.sigma[index], f_total[index], hats.value(d),
@@ -161,11 +108,11 @@ class SigmaAEstimator:
         )
         if for_d:
             information, gradient = hats.information(result.info_d), hats.gradient(result.d_d)
-            information, gradient = _smoothed(information, gradient, d, SMOOTHING / 0.01)
+            information, gradient = smoothed(information, gradient, d, SMOOTHING / 0.01)
             floor = 1.0
         else:
             information, gradient = hats.information(result.info_s), hats.gradient(result.d_log_s)
-            information, gradient = _smoothed(information, gradient, log_s, SMOOTHING)
+            information, gradient = smoothed(information, gradient, log_s, SMOOTHING)
             floor = 1e-3
         information[2] += floor
         bands = information[3 - min(3, len(d)):]
