@@ -80,13 +80,14 @@ class Small:
 
 def small(
     backend: Backend, hm: str, length: float, d_min: float, n: int, seed: int = 0, aniso: float = 0.5,
-    b_range: tuple[float, float] = (2.0, 200.0),
+    b_range: tuple[float, float] = (2.0, 200.0), factors: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> Small:
-    """Random atoms in the space group ``hm`` with all reflections to ``d_min`` Å."""
+    """Random atoms in the space group ``hm`` with all reflections to ``d_min`` Å; ``factors``: X-rays by default."""
     crystal = make_crystal(hm, length)
     atoms = scatter_atoms(crystal, n, seed, aniso, b_range)
     hkl = unique_hkl(crystal, d_min)
-    transform = plan_transform(backend, crystal, hkl, smallest_b(atoms), atoms.kind, *xray_gaussians(ELEMENTS))
+    a, b = factors or xray_gaussians(ELEMENTS)
+    transform = plan_transform(backend, crystal, hkl, smallest_b(atoms), atoms.kind, a, b)
     return Small(crystal, atoms, hkl, *reflection_flags(crystal, hkl), transform)
 
 

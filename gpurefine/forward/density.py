@@ -23,6 +23,9 @@ MIN_B_PER_D2 = 8.0
 """Smallest B + blur in units of d_min²: what keeps the copies of the spectrum that the grid folds back below
 the tolerance at this sampling."""
 
+POINT_SHARPNESS = 1.2
+"""By this more where every scatterer is a point (neutrons, f″): electrons have a width of their own."""
+
 CUTOFF = 7e-6
 """Level at which densities are cut, as a fraction of the model's root-mean-square peak density; from 1.6 Å on it falls
 with d_min, since sharp models have a larger share of their signal at high resolution (perf/sweep_sampling.py)."""
@@ -99,14 +102,18 @@ def plan_transform(
 ) -> AtomicTransform:
     """Choose grid, blur and cut-off for reflections ``hkl`` (n, 3) and atoms of B ``b_iso`` (n_atom,) Å².
 
-    ``kind`` (n_atom,) are the atoms' rows of the form factors ``gauss_a``/``gauss_b`` (n_scatterer, n_gauss).  Of
-    anisotropic atoms ``b_iso`` is 8π² times the smallest eigenvalue of U.
+    ``kind`` (n_atom,) are the atoms' rows of the form factors ``gauss_a``/``gauss_b`` (n_scatterer, n_gauss), in any
+    unit and of any sign; atoms whose amplitudes are all 0 (f″ of carbon, say) cost nothing.  Of anisotropic atoms
+    ``b_iso`` is 8π² times the smallest eigenvalue of U.
     """
     d_min = float(1.0 / np.sqrt(crystal.inv_d2(hkl).max()))
+    if not gauss_b.any():
+        min_b_per_d2 *= POINT_SHARPNESS
     blur = max(0.0, min_b_per_d2 * d_min**2 - float(b_iso.min()))
     short_a, short_b = shortened(gauss_a, gauss_b, 1.0 / d_min)
     peaks = (gauss_a[kind] * (4.0 * np.pi / (gauss_b[kind] + (b_iso + blur)[:, None])) ** 1.5).sum(axis=1)
-    cutoff *= min(1.0, d_min / 1.6) * float(np.sqrt(np.mean(peaks**2)))
+    level = float(np.sqrt(np.mean(peaks[peaks != 0.0] ** 2))) if (peaks != 0.0).any() else 1.0
+    cutoff *= min(1.0, d_min / 1.6) * level
     grid = choose_grid(crystal, d_min / (2.0 * sampling))
     exact = DensityPlan(grid.shape, crystal.orth, gauss_a, gauss_b, blur, cutoff)
     plan = replace(exact, gauss_a=short_a, gauss_b=short_b)
