@@ -105,13 +105,13 @@ def test_result_is_a_maximum_of_the_likelihood() -> None:
 
 def test_gradient_of_the_knots_by_central_differences() -> None:
     """The step's gradient through the interpolation: hats carry it to the knots."""
-    from gpurefine.target.sigmaa import _Hats
+    from gpurefine.target.shells import Hats
 
     data = simulated(n=4000, free_share=0.1)
     plan = estimator(data)
     at = plan.start(data["fc"], data["k_aniso"])
     index = plan.estimate
-    hats = _Hats.of(data["inv_d2"][index], plan.knots)
+    hats = Hats.of(data["inv_d2"][index], plan.knots)
     d, s = at.on(data["inv_d2"][index])
     np.testing.assert_allclose(hats.value(at.d), d)
     result = plan.backend.rice_sigmaa(
