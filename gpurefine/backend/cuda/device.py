@@ -116,6 +116,8 @@ def check_arguments(kernel: sources.Kernel, arguments: tuple[Argument, ...], blo
                 raise TypeError(f"{where} must be a device array, not {type(value).__name__}.")
         elif not isinstance(value, np.generic):
             raise TypeError(f"{where} must be a NumPy scalar, not {type(value).__name__}.")
+        if parameter.base == "void":
+            continue
         wanted = np.dtype(TYPES[parameter.base])
         if np.dtype(value.dtype) != wanted:
             raise TypeError(f"{where} must be {wanted}, not {value.dtype}.")
