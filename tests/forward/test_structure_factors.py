@@ -56,7 +56,7 @@ def test_reference_fft_agrees_with_its_own_summation() -> None:
     assert rms(case.transform.structure_factors(case.atoms) - exact) <= OVERALL * rms(exact)
 
 
-@pytest.mark.parametrize("hm", ["C 1 2 1", "I 21 3"])
+@pytest.mark.parametrize("hm", ["P 1", "C 1 2 1", "P 65", "I 21 3"])
 def test_backends_agree(hm: str) -> None:
     """The compiled loops do what the reference defines, beyond the error that both share."""
     cases = [small(create(name, 2), hm, 20.0, 1.6, 40, seed=3) for name in ("reference", "cpu")]

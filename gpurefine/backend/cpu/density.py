@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from ...errors import NumericalError
 from ..gaussians import anisotropic_gaussians, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
-from . import density_aniso, density_iso, direct, fourier, tangent_aniso
-from .gaussian_rows import SIZES
-from .rows import MAX_ROW
+from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso
+from .rows import LANES, MAX_ROW
+from .sphere import GAUSSIANS, SIZES
 from .threads import WORTHWHILE, Threads
 
 _Prepared = tuple[Any, Any, Any, Any, Any, Any]
 """What the kernels take of a plan and its atoms: cell, fractional positions, |a*|, amplitudes, exponents, radii."""
 
 SLAB = 8
-"""Planes of the first axis that one thread owns while spreading."""
+"""Planes of the first axis that one thread owns while spreading anisotropic atoms."""
 
 
 def _padded(values: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -43,11 +43,7 @@ class DensityOps(Threads):
         fractional = atoms.xyz[index] @ plan.frac.T
         fractional -= np.floor(fractional)
         reciprocal = np.linalg.norm(plan.frac, axis=1)
-        self._check_rows(plan, radius)
-        return index, (
-            plan.orth, fractional, reciprocal,
-            _padded(amplitude), _padded(alpha), radius,
-        )
+        return index, (plan.orth, fractional, reciprocal, _padded(amplitude), _padded(alpha), radius)
 
     def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
         index = np.flatnonzero(atoms.is_aniso)
@@ -67,6 +63,14 @@ class DensityOps(Threads):
         form[:, : amplitude.shape[1]] = density_aniso.grid_forms(inverse, per_step)
         return (orth, fractional, reciprocal, padded, form, radius), per_step
 
+    def _scratch(self, plan: DensityPlan, args: _Prepared) -> NDArray[np.float32]:
+        """Memory for the loops over isotropic atoms, a row for each share of the work."""
+        step = float(np.linalg.norm(plan.orth[:, 2])) / plan.shape[2]
+        width = int(2.0 * float(args[5].max()) / step) + 3 * LANES
+        n_gauss = args[3].shape[1]
+        shares = 1 if self.threads == 1 else 3 * self.threads
+        return np.empty((shares, 6 * GAUSSIANS + (3 * n_gauss + 6) * width), np.float32)
+
     @staticmethod
     def _check_rows(plan: DensityPlan, radius: NDArray[np.float64]) -> None:
         step = np.linalg.norm(plan.orth[:, 2]) / plan.shape[2]
@@ -78,7 +82,7 @@ class DensityOps(Threads):
         grid = np.zeros(plan.shape, np.float32)
         index, args = self._isotropic(plan, atoms)
         if len(index):
-            density_iso.spread(grid, *args, SLAB)
+            density_iso.spread(grid, *args, self._scratch(plan, args))
         index, args = self._anisotropic(plan, atoms)
         if len(index):
             density_aniso.spread(grid, *self._forms(plan, args)[0], SLAB)
@@ -100,7 +104,8 @@ class DensityOps(Threads):
             np.divide(v_weight, atoms.weight, out=relative, where=atoms.weight != 0.0)
         index, args = self._isotropic(plan, atoms)
         if len(index):
-            density_iso.spread_tangent(grid, *args, SLAB, v_xyz[index], v_b[index], relative[index])
+            scratch = self._scratch(plan, args)
+            density_iso.spread_tangent(grid, *args, scratch, v_xyz[index], v_b[index], relative[index])
         index, args = self._anisotropic(plan, atoms)
         if len(index):
             shift_u = np.zeros((len(index), 6)) if v_u is None else v_u[index]
@@ -116,7 +121,7 @@ class DensityOps(Threads):
         index, args = self._isotropic(plan, atoms)
         if len(index):
             out = np.zeros((len(index), 3)), np.zeros(len(index)), np.zeros(len(index))
-            density_iso.gather(dmap, *args, want_weight, *out)
+            gather_iso.gather(dmap, *args, self._scratch(plan, args), want_weight, *out)
             xyz[index], b_iso[index], weight[index] = out
         index, args = self._anisotropic(plan, atoms)
         if len(index):

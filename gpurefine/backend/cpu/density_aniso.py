@@ -15,10 +15,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from .density_iso import plane_ranges
-from .exponential import exp2_negative
-from .gaussian_rows import LOG2_E
+from .exponential import LOG2_E, exp2_negative
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
+from .slabs import plane_ranges
 
 WIDTH = MAX_ROW + 2 * LANES
 """Distance between the parts of :func:`gather`'s buffer; a constant, so that the compiler knows that they are apart."""

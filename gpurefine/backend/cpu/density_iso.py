@@ -1,4 +1,7 @@
-"""Isotropic atoms: spreading onto and gathering from the grid (method 1 and 2)."""
+"""Isotropic atoms: spreading onto the grid and its tangent (method 1 and 2), with the tables of :mod:`.sphere`.
+
+Spreading, its tangent and :mod:`gathering <.gather_iso>` visit the same points, so that they are exact transposes.
+"""
 
 from __future__ import annotations
 
@@ -7,207 +10,190 @@ import math
 import numba as nb
 import numpy as np
 
-from .gaussian_rows import LOG2_E, density_row, derivative_rows
-from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
+from .exponential import LOG2_E
+from .lanes import FLOAT, add3, add5, add_one, clear, weigh
+from .rows import LANES, Array, wrapped
+from .slabs import atoms_of_slabs, plane_ranges, share_planes
+from .sphere import (
+    FOR_ATOM,
+    FOR_PLANE,
+    FOR_ROW,
+    GAUSSIANS,
+    QUARTER_PI2,
+    fill_table,
+    grid_metric,
+    row_points,
+    row_range,
+    table_width,
+)
 
 
 @nb.njit
-def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
-    """First and last (not wrapped) plane of one axis that each atom's sphere touches."""
-    first = np.empty(len(radius), np.int64)
-    last = np.empty(len(radius), np.int64)
-    for a in range(len(radius)):
-        extent = radius[a] * reciprocal * n
-        first[a] = math.ceil(fractional[a] * n - extent)
-        last[a] = math.floor(fractional[a] * n + extent)
-    return first, last
+def _add_row(
+    row: int, nw: int, k1: int, n: int, table: int, stride: int, weights: int, buffer: int, three: bool
+) -> None:
+    """Add Σ_g weights[g] table_g to ``n`` points from k1 on of a grid row; addresses and bytes."""
+    inside = k1 >= 0 and k1 + (n + LANES - 1) // LANES * LANES <= nw
+    target = row + FLOAT * k1 if inside else buffer
+    for m in range(0, n, LANES):
+        b = FLOAT * m
+        if not inside:
+            clear(target + b)
+        if three:
+            add3(target + b, n - m, table + b, stride, weights)
+        else:
+            add5(target + b, n - m, table + b, stride, weights)
+    if not inside:
+        k = wrapped(k1, nw)
+        for m in range(n):
+            add_one(row + FLOAT * k, buffer + FLOAT * m)
+            k += 1
+            if k == nw:
+                k = 0
 
 
 @nb.njit(parallel=True, cache=True)
 def spread(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
-    slab_size: int
+    scratch: Array
 ) -> None:
-    """Add Σ_g A_g exp(−α_g r²) of every atom to grid (nu, nv, nw) float32; slabs are independent."""
+    """Add Σ_g A_g exp(−α_g r²) of every atom to grid (nu, nv, nw) float32; slabs are independent.
+
+    ``scratch`` (n_slab, …) float32 holds the Gaussians and their tables, a row for each slab.
+    """
     nu, nv, nw = grid.shape
+    gaa, g2, gbb, ww, sa, sb, use = grid_metric(orth, nu, nv, nw)
+    inverse = 1.0 / ww
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
-    n_slab = (nu + slab_size - 1) // slab_size
-    start, atom = slab_lists(first, last, nu, slab_size, n_slab)
-    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
-    ww = wx * wx + wy * wy + wz * wz
-    for slab in nb.prange(n_slab):
-        buffer = np.empty(MAX_ROW + LANES, np.float32)
-        amp = np.empty(amplitude.shape[1], np.float32)
-        rate = np.empty(amplitude.shape[1], np.float32)
+    bounds = share_planes(first, last, nu, len(scratch))
+    start, atom = atoms_of_slabs(first, last, nu, bounds)
+    n_gauss = amplitude.shape[1]
+    three = n_gauss == 3
+    width = table_width(radius.max(), ww)
+    stride = FLOAT * width
+    for slab in nb.prange(len(scratch)):
+        amp, rate = scratch[slab, :GAUSSIANS], scratch[slab, GAUSSIANS : 2 * GAUSSIANS]
+        at_amp = scratch.ctypes.data + FLOAT * slab * scratch.shape[1]
+        at_rate, weights = at_amp + FLOAT * GAUSSIANS, at_amp + FLOAT * 2 * GAUSSIANS
+        buffer = at_amp + FLOAT * 4 * GAUSSIANS
+        table = buffer + stride
+        low, high = bounds[slab], bounds[slab + 1]
+        amp[:] = 0.0
+        rate[:] = 0.0
         for entry in range(start[slab], start[slab + 1]):
             a = atom[entry]
-            r2 = radius[a] * radius[a]
-            for g in range(len(amp)):
+            for g in range(n_gauss):
                 amp[g] = amplitude[a, g]
                 rate[g] = -alpha[a, g] * LOG2_E
-            fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
-            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
+            r2 = radius[a] * radius[a]
+            edge, filled = radius[a] / math.sqrt(ww), table_width(radius[a], ww)
+            fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
+            middle, base = fw, math.ceil(fw - edge)
+            if use == FOR_ATOM:
+                fill_table(table, stride, n_gauss, rate, ww, base - middle, filled)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
-                if u // slab_size != slab:
+                if u < low or u >= high:
                     continue
-                du = i / nu - fractional[a, 0]
+                di = i - fu
+                if use == FOR_PLANE:
+                    middle = fw - sa * di
+                    base = math.ceil(middle - edge)
+                    fill_table(table, stride, n_gauss, rate, ww, base - middle, filled)
+                j1, j2 = row_range(r2 - (gaa - 0.25 * g2 * g2 / gbb) * di * di, g2, gbb, di, fv)
                 for j in range(j1, j2 + 1):
-                    dv = (j - fv) / nv
-                    dw = -fw / nw
-                    px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
-                    py = orth[1, 1] * dv + orth[1, 2] * dw
-                    pz = orth[2, 2] * dw
-                    k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
-                    n = k2 - k1 + 1
-                    if n <= 0:
-                        continue
-                    qx, qy, qz = px + k1 * wx, py + k1 * wy, pz + k1 * wz
-                    c0 = np.float32(qx * qx + qy * qy + qz * qz)
-                    c1 = np.float32(2.0 * (qx * wx + qy * wy + qz * wz))
-                    padded = (n + LANES - 1) // LANES * LANES
-                    row = buffer[:padded]
-                    density_row(c0, c1, np.float32(ww), amp, rate, row)
-                    add_row(grid, u, wrapped(j, nv), k1, n, row)
+                    dj = j - fv
+                    rho2 = gaa * di * di + (g2 * di + gbb * dj) * dj
+                    if use == FOR_ROW:
+                        middle = fw - sa * di - sb * dj
+                        base = math.ceil(middle - edge)
+                        fill_table(table, stride, n_gauss, rate, ww, base - middle, filled)
+                    k1, n = row_points(middle, base, r2 - rho2, inverse)
+                    if n > 0:
+                        weigh(weights, at_amp, at_rate, np.float32(max(rho2, 0.0)))
+                        row = grid.ctypes.data + FLOAT * (u * nv + wrapped(j, nv)) * nw
+                        _add_row(row, nw, k1, n, table + FLOAT * (k1 - base), stride, weights, buffer, three)
 
 
 @nb.njit(parallel=True, cache=True)
 def spread_tangent(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
-    slab_size: int, v_xyz: Array, v_b: Array, v_q: Array
+    scratch: Array, v_xyz: Array, v_b: Array, v_q: Array
 ) -> None:
-    """Add the density change for shifts v_xyz (m, 3), v_b (m,), v_q (m,; relative occupancy) to grid."""
+    """Add the density change for shifts v_xyz (m, 3), v_b (m,), v_q (m,; relative occupancy) to grid.
+
+    That is Σ_g A_g e_g [2α_g r·v + v_B (α_g/4π²)(α_g r² − 3/2) + v_q]; on a row, a sum over the table, over the table
+    times k − k_atom, and over the table times |w|² (k − k*)².
+    """
     nu, nv, nw = grid.shape
+    gaa, g2, gbb, ww, sa, sb, use = grid_metric(orth, nu, nv, nw)
+    inverse = 1.0 / ww
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
-    n_slab = (nu + slab_size - 1) // slab_size
-    start, atom = slab_lists(first, last, nu, slab_size, n_slab)
-    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
-    ww = wx * wx + wy * wy + wz * wz
-    for slab in nb.prange(n_slab):
-        radial_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        thermal_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        plain_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        amp = np.empty(amplitude.shape[1], np.float32)
-        rate = np.empty(amplitude.shape[1], np.float32)
+    bounds = share_planes(first, last, nu, len(scratch))
+    start, atom = atoms_of_slabs(first, last, nu, bounds)
+    n_gauss = amplitude.shape[1]
+    three = n_gauss == 3
+    width = table_width(radius.max(), ww)
+    stride, part = FLOAT * width, FLOAT * width * n_gauss
+    for slab in nb.prange(len(scratch)):
+        amp, rate = scratch[slab, :GAUSSIANS], scratch[slab, GAUSSIANS : 2 * GAUSSIANS]
+        weight, scaled = scratch[slab, 2 * GAUSSIANS : 3 * GAUSSIANS], scratch[slab, 3 * GAUSSIANS : 4 * GAUSSIANS]
+        entries = scratch[slab, 4 * GAUSSIANS + width :]
+        at_amp = scratch.ctypes.data + FLOAT * slab * scratch.shape[1]
+        at_rate, weights = at_amp + FLOAT * GAUSSIANS, at_amp + FLOAT * 2 * GAUSSIANS
+        at_scaled, buffer = at_amp + FLOAT * 3 * GAUSSIANS, at_amp + FLOAT * 4 * GAUSSIANS
+        table = buffer + stride
+        low, high = bounds[slab], bounds[slab + 1]
+        amp[:] = 0.0
+        rate[:] = 0.0
         for entry in range(start[slab], start[slab + 1]):
             a = atom[entry]
-            r2 = radius[a] * radius[a]
-            for g in range(len(amp)):
+            for g in range(n_gauss):
                 amp[g] = amplitude[a, g]
                 rate[g] = -alpha[a, g] * LOG2_E
-            vx, vy, vz = v_xyz[a, 0], v_xyz[a, 1], v_xyz[a, 2]
-            vw = np.float32(vx * wx + vy * wy + vz * wz)
-            vb, vq = np.float32(v_b[a]), np.float32(v_q[a])
-            fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
-            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
+            va, vb, vw, vt = 0.0, 0.0, 0.0, v_b[a] * QUARTER_PI2
+            for x in range(3):
+                va += v_xyz[a, x] * orth[x, 0] / nu
+                vb += v_xyz[a, x] * orth[x, 1] / nv
+                vw += v_xyz[a, x] * orth[x, 2] / nw
+            r2 = radius[a] * radius[a]
+            edge, filled = radius[a] / math.sqrt(ww), table_width(radius[a], ww)
+            fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
+            middle, base, fresh = 0.0, 0, True
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
-                if u // slab_size != slab:
+                if u < low or u >= high:
                     continue
-                du = i / nu - fractional[a, 0]
+                di = i - fu
+                fresh = fresh or use != FOR_ATOM
+                j1, j2 = row_range(r2 - (gaa - 0.25 * g2 * g2 / gbb) * di * di, g2, gbb, di, fv)
                 for j in range(j1, j2 + 1):
-                    dv = (j - fv) / nv
-                    dw = -fw / nw
-                    px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
-                    py = orth[1, 1] * dv + orth[1, 2] * dw
-                    pz = orth[2, 2] * dw
-                    k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
-                    n = k2 - k1 + 1
+                    dj = j - fv
+                    rho2 = gaa * di * di + (g2 * di + gbb * dj) * dj
+                    if fresh or use == FOR_ROW:
+                        fresh = False
+                        middle = fw - sa * di - sb * dj
+                        base = math.ceil(middle - edge)
+                        fill_table(table, stride, n_gauss, rate, ww, base - middle, filled)
+                        for g in range(n_gauss):
+                            for t in range(filled):
+                                e, k = entries[g * width + t], base + t
+                                entries[(n_gauss + g) * width + t] = e * np.float32(k - fw)
+                                entries[(2 * n_gauss + g) * width + t] = e * np.float32(ww * (k - middle) ** 2)
+                    k1, n = row_points(middle, base, r2 - rho2, inverse)
                     if n <= 0:
                         continue
-                    qx, qy, qz = px + k1 * wx, py + k1 * wy, pz + k1 * wz
-                    c0 = np.float32(qx * qx + qy * qy + qz * qz)
-                    c1 = np.float32(2.0 * (qx * wx + qy * wy + qz * wz))
-                    padded = (n + LANES - 1) // LANES * LANES
-                    radial, thermal = radial_buffer[:padded], thermal_buffer[:padded]
-                    plain = plain_buffer[:padded]
-                    derivative_rows(c0, c1, np.float32(ww), amp, rate, radial, thermal)
-                    density_row(c0, c1, np.float32(ww), amp, rate, plain)
-                    base = np.float32(qx * vx + qy * vy + qz * vz)
-                    for t in range(padded):
-                        plain[t] = radial[t] * (base + np.float32(t) * vw) + thermal[t] * vb + plain[t] * vq
-                    add_row(grid, u, wrapped(j, nv), k1, n, plain)
-
-
-@nb.njit(fastmath=True)
-def _row_sums(values: Array, radial: Array, thermal: Array) -> tuple[np.float32, np.float32, np.float32]:
-    """Σ D radial, Σ t D radial, Σ D thermal over a row."""
-    s0 = np.float32(0.0)
-    s1 = np.float32(0.0)
-    s2 = np.float32(0.0)
-    for t in range(len(values)):
-        d = values[t] * radial[t]
-        s0 += d
-        s1 += np.float32(t) * d
-        s2 += values[t] * thermal[t]
-    return s0, s1, s2
-
-
-@nb.njit(fastmath=True)
-def _row_product(values: Array, plain: Array) -> np.float32:
-    s = np.float32(0.0)
-    for t in range(len(values)):
-        s += values[t] * plain[t]
-    return s
-
-
-@nb.njit(parallel=True, cache=True)
-def gather(
-    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
-    want_q: bool, out_xyz: Array, out_b: Array, out_q: Array
-) -> None:
-    """Σ_r D(r) ∂ρ_atom(r)/∂(x, B, relative q) of every atom from the derivative map ``grid`` float32."""
-    nu, nv, nw = grid.shape
-    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
-    ww = wx * wx + wy * wy + wz * wz
-    for a in nb.prange(len(radius)):
-        values_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        radial_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        thermal_buffer = np.empty(MAX_ROW + LANES, np.float32)
-        amp = np.empty(amplitude.shape[1], np.float32)
-        rate = np.empty(amplitude.shape[1], np.float32)
-        for g in range(len(amp)):
-            amp[g] = amplitude[a, g]
-            rate[g] = -alpha[a, g] * LOG2_E
-        r2 = radius[a] * radius[a]
-        fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
-        i1 = math.ceil(fu - radius[a] * reciprocal[0] * nu)
-        i2 = math.floor(fu + radius[a] * reciprocal[0] * nu)
-        j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
-        j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
-        gx, gy, gz, gb, gq = 0.0, 0.0, 0.0, 0.0, 0.0
-        for i in range(i1, i2 + 1):
-            du = (i - fu) / nu
-            for j in range(j1, j2 + 1):
-                dv = (j - fv) / nv
-                dw = -fw / nw
-                px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
-                py = orth[1, 1] * dv + orth[1, 2] * dw
-                pz = orth[2, 2] * dw
-                k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
-                n = k2 - k1 + 1
-                if n <= 0:
-                    continue
-                qx, qy, qz = px + k1 * wx, py + k1 * wy, pz + k1 * wz
-                c0 = np.float32(qx * qx + qy * qy + qz * qz)
-                c1 = np.float32(2.0 * (qx * wx + qy * wy + qz * wz))
-                padded = (n + LANES - 1) // LANES * LANES
-                values = values_buffer[:padded]
-                radial, thermal = radial_buffer[:padded], thermal_buffer[:padded]
-                take_row(grid, wrapped(i, nu), wrapped(j, nv), k1, n, padded, values)
-                derivative_rows(c0, c1, np.float32(ww), amp, rate, radial, thermal)
-                s0, s1, s2 = _row_sums(values, radial, thermal)
-                gx += qx * s0 + wx * s1
-                gy += qy * s0 + wy * s1
-                gz += qz * s0 + wz * s1
-                gb += s2
-                if want_q:
-                    density_row(c0, c1, np.float32(ww), amp, rate, radial)
-                    gq += _row_product(values, radial)
-        out_xyz[a, 0] = gx
-        out_xyz[a, 1] = gy
-        out_xyz[a, 2] = gz
-        out_b[a] = gb
-        out_q[a] = gq
+                    row = grid.ctypes.data + FLOAT * (u * nv + wrapped(j, nv)) * nw
+                    at = table + FLOAT * (k1 - base)
+                    weigh(weights, at_amp, at_rate, np.float32(max(rho2, 0.0)))
+                    for g in range(n_gauss):
+                        s = alpha[a, g]
+                        change = 2.0 * s * (va * di + vb * dj) + vt * s * (s * rho2 - 1.5) + v_q[a]
+                        scaled[g] = weight[g] * change
+                    _add_row(row, nw, k1, n, at, stride, at_scaled, buffer, three)
+                    for g in range(n_gauss):
+                        scaled[g] = weight[g] * 2.0 * alpha[a, g] * vw
+                    _add_row(row, nw, k1, n, at + part, stride, at_scaled, buffer, three)
+                    for g in range(n_gauss):
+                        scaled[g] = weight[g] * vt * alpha[a, g] ** 2
+                    _add_row(row, nw, k1, n, at + 2 * part, stride, at_scaled, buffer, three)

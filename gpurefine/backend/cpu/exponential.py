@@ -14,13 +14,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+LOG2_E = np.float32(1.4426950408889634)
+
 # Chebyshev fit of 2^x on [-1, 0], degree 5, highest power first.
-_P5 = np.float32(0.000947553645469896)
-_P4 = np.float32(0.009210875560605078)
-_P3 = np.float32(0.055299607117258724)
-_P2 = np.float32(0.24017948948880394)
-_P1 = np.float32(0.6931432016425457)
-_P0 = np.float32(0.9999999452374331)
+COEFFICIENTS = tuple(
+    np.float32(c) for c in (
+        0.000947553645469896, 0.009210875560605078, 0.055299607117258724, 0.24017948948880394, 0.6931432016425457,
+        0.9999999452374331,
+    )
+)
+_P5, _P4, _P3, _P2, _P1, _P0 = COEFFICIENTS
 
 
 @intrinsic

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from .density_iso import plane_ranges
 from .rows import Array, row_span, slab_lists, wrapped
+from .slabs import plane_ranges
 from .threads import Threads
 
 

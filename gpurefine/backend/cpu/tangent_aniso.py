@@ -11,10 +11,9 @@ import math
 import numba as nb
 import numpy as np
 
-from .density_iso import plane_ranges
-from .exponential import exp2_negative
-from .gaussian_rows import LOG2_E
+from .exponential import LOG2_E, exp2_negative
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, wrapped
+from .slabs import plane_ranges
 
 
 @nb.njit

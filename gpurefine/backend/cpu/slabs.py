@@ -1,0 +1,91 @@
+"""Planes of a grid shared out among threads, so that no two write to the same point."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from .rows import Array
+
+
+@nb.njit
+def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
+    """First and last (not wrapped) plane of one axis that each atom's sphere touches."""
+    first = np.empty(len(radius), np.int64)
+    last = np.empty(len(radius), np.int64)
+    for a in range(len(radius)):
+        extent = radius[a] * reciprocal * n
+        first[a] = math.ceil(fractional[a] * n - extent)
+        last[a] = math.floor(fractional[a] * n + extent)
+    return first, last
+
+
+@nb.njit
+def share_planes(first: Array, last: Array, nu: int, n_slab: int) -> Array:
+    """Bounds (n_slab + 1,) int64 of slabs of planes that are touched about equally often.
+
+    ``first``/``last`` (n,) int64 are the atoms' plane ranges, not wrapped.
+    """
+    work = np.zeros(nu + 1, np.int64)
+    whole = 1  # an empty plane is not quite free
+    for a in range(len(first)):
+        n = last[a] - first[a] + 1
+        if n <= 0:
+            continue
+        whole += n // nu
+        low, high = first[a] % nu, (last[a] + 1) % nu
+        if n % nu:
+            work[low] += 1
+            work[high] -= 1
+            if high <= low:
+                work[0] += 1
+    total, running = 0, 0
+    for u in range(nu):
+        running += work[u]
+        work[u] = running + whole
+        total += work[u]
+    bounds = np.full(n_slab + 1, nu, np.int64)
+    bounds[0] = 0
+    done, slab = 0, 1
+    for u in range(nu):
+        if slab < n_slab and done * n_slab >= total * slab:
+            bounds[slab] = u
+            slab += 1
+        done += work[u]
+    return bounds
+
+
+@nb.njit
+def atoms_of_slabs(first: Array, last: Array, nu: int, bounds: Array) -> tuple[Array, Array]:
+    """Which atoms touch which slab.
+
+    Returns (start (n_slab + 1,), atom (total,)): atoms of slab s are atom[start[s]:start[s+1]], in ascending order, so
+    that every grid point receives its contributions in the same order whatever the slabs.
+    """
+    n_slab = len(bounds) - 1
+    owner = np.empty(nu, np.int64)
+    for s in range(n_slab):
+        owner[bounds[s] : bounds[s + 1]] = s
+    start = np.zeros(n_slab + 1, np.int64)
+    mark = np.full(n_slab, -1, np.int64)
+    for a in range(len(first)):
+        for i in range(first[a], last[a] + 1):
+            s = owner[i % nu]
+            if mark[s] != a:
+                mark[s] = a
+                start[s + 1] += 1
+    for s in range(n_slab):
+        start[s + 1] += start[s]
+    fill = start[:-1].copy()
+    atom = np.empty(start[-1], np.int64)
+    mark[:] = -1
+    for a in range(len(first)):
+        for i in range(first[a], last[a] + 1):
+            s = owner[i % nu]
+            if mark[s] != a:
+                mark[s] = a
+                atom[fill[s]] = a
+                fill[s] += 1
+    return start, atom
