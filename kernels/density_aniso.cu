@@ -36,7 +36,7 @@ __device__ __forceinline__ void spread(const int* centre, const float* sphere, c
                                        void* map) {
     const int t = warp_index();
     if (t >= m) return;
-    const Grid grid = load_grid(cell, nu, nv, nw);
+    const Grid<float> grid = load_grid(cell, nu, nv, nw);
     const Tensors<N> own = load_tensors<N>(gauss, t);
     const float factor = mode == SUM_FLOAT ? 1.0f : scale[mode];
     walk_rows(grid, load_sphere(centre, sphere, t), [&](i64 index, float x, float y, float z) {
@@ -53,7 +53,7 @@ __device__ __forceinline__ void tangent(const int* centre, const float* sphere, 
                                         const float* scale, void* map) {
     const int t = warp_index();
     if (t >= m) return;
-    const Grid grid = load_grid(cell, nu, nv, nw);
+    const Grid<float> grid = load_grid(cell, nu, nv, nw);
     const Tensors<N> own = load_tensors<N>(gauss, t);
     float v[10], still[N];
 #pragma unroll
@@ -85,7 +85,7 @@ __device__ __forceinline__ void gather(const int* centre, const float* sphere, c
                                        const double* weight, double* out_xyz, double* out_u, double* out_q) {
     const int t = warp_index();
     if (t >= m) return;
-    const Grid grid = load_grid(cell, nu, nv, nw);
+    const Grid<float> grid = load_grid(cell, nu, nv, nw);
     const Tensors<N> own = load_tensors<N>(gauss, t);
     float sum[10] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
     walk_rows(grid, load_sphere(centre, sphere, t), [&](i64 index, float x, float y, float z) {

@@ -28,7 +28,7 @@ __device__ __forceinline__ void spread(const int* centre, const float* sphere, c
                                        void* map) {
     const int t = warp_index();
     if (t >= m) return;
-    const Grid grid = load_grid(cell, nu, nv, nw);
+    const Grid<float> grid = load_grid(cell, nu, nv, nw);
     const Gaussians<N> own = load_gaussians<N>(gauss, t);
     const float factor = mode == SUM_FLOAT ? 1.0f : scale[mode];
     walk_rows(grid, load_sphere(centre, sphere, t), [&](i64 index, float x, float y, float z) {
@@ -46,7 +46,7 @@ __device__ __forceinline__ void tangent(const int* centre, const float* sphere, 
                                         const float* scale, void* map) {
     const int t = warp_index();
     if (t >= m) return;
-    const Grid grid = load_grid(cell, nu, nv, nw);
+    const Grid<float> grid = load_grid(cell, nu, nv, nw);
     const Gaussians<N> own = load_gaussians<N>(gauss, t);
     const float* v = shift + 5 * i64(t);
     const float vx = v[0], vy = v[1], vz = v[2], vb = v[3], vq = v[4];
@@ -70,7 +70,7 @@ __device__ __forceinline__ void gather(const int* centre, const float* sphere, c
                                        const double* weight, double* out_xyz, double* out_b, double* out_q) {
     const int t = warp_index();
     if (t >= m) return;
-    const Grid grid = load_grid(cell, nu, nv, nw);
+    const Grid<float> grid = load_grid(cell, nu, nv, nw);
     const Gaussians<N> own = load_gaussians<N>(gauss, t);
     float gx = 0.0f, gy = 0.0f, gz = 0.0f, gb = 0.0f, gq = 0.0f;
     walk_rows(grid, load_sphere(centre, sphere, t), [&](i64 index, float x, float y, float z) {

@@ -8,36 +8,40 @@
 #define ROW_LANES 8
 
 // The grid: steps along u, v, w (Å, Cartesian; the cell's matrix is upper triangular) and |a*|, |b*| in points per Å.
-struct Grid {
+template <class Real> struct Grid {
     int nu, nv, nw;
-    float ux, vx, vy, wx, wy, wz, reach_u, reach_v;
+    Real ux, vx, vy, wx, wy, wz, reach_u, reach_v;
 };
 
-__device__ __forceinline__ Grid load_grid(const float* __restrict__ cell, int nu, int nv, int nw) {
+template <class Real>
+__device__ __forceinline__ Grid<Real> load_grid(const Real* __restrict__ cell, int nu, int nv, int nw) {
     return {nu, nv, nw, cell[0], cell[1], cell[2], cell[3], cell[4], cell[5], cell[6], cell[7]};
 }
 
 // An atom: nearest grid point, distance from there (in grid steps, within ±½) and cut-off radius (Å).
-struct Sphere {
+template <class Real> struct Sphere {
     int cu, cv, cw;
-    float fu, fv, fw, radius;
+    Real fu, fv, fw, radius;
 };
 
-__device__ __forceinline__ Sphere load_sphere(const int* __restrict__ centre, const float* __restrict__ sphere, int a) {
+template <class Real>
+__device__ __forceinline__ Sphere<Real> load_sphere(const int* __restrict__ centre, const Real* __restrict__ sphere,
+                                                    int a) {
     return {centre[3 * a], centre[3 * a + 1], centre[3 * a + 2],
             sphere[4 * a], sphere[4 * a + 1], sphere[4 * a + 2], sphere[4 * a + 3]};
 }
 
 // Calls visit(index of the grid point, r) for every point with |r| ≤ radius, r (Å) from the atom to the point.
-template <class Visit> __device__ __forceinline__ void walk_rows(const Grid& g, const Sphere& s, Visit visit) {
-    const float eu = s.radius * g.reach_u, ev = s.radius * g.reach_v;
-    const int i1 = int(ceilf(s.fu - eu)), i2 = int(floorf(s.fu + eu));
-    const int j1 = int(ceilf(s.fv - ev)), j2 = int(floorf(s.fv + ev));
+template <class Real, class Visit>
+__device__ __forceinline__ void walk_rows(const Grid<Real>& g, const Sphere<Real>& s, Visit visit) {
+    const Real eu = s.radius * g.reach_u, ev = s.radius * g.reach_v;
+    const int i1 = int(ceil(s.fu - eu)), i2 = int(floor(s.fu + eu));
+    const int j1 = int(ceil(s.fv - ev)), j2 = int(floor(s.fv + ev));
     const int nj = j2 - j1 + 1;
     if (nj <= 0) return;
-    const float r2 = s.radius * s.radius;
-    const float ww = g.wx * g.wx + g.wy * g.wy + g.wz * g.wz;
-    const float inverse = 1.0f / ww;
+    const Real r2 = s.radius * s.radius;
+    const Real ww = g.wx * g.wx + g.wy * g.wy + g.wz * g.wz;
+    const Real inverse = Real(1) / ww;
     const int column = lane_id() % ROW_LANES;
     int i = i1, j = j1 + lane_id() / ROW_LANES;
     while (true) {
@@ -46,16 +50,16 @@ template <class Visit> __device__ __forceinline__ void walk_rows(const Grid& g, 
             ++i;
         }
         if (i > i2) return;
-        const float du = i - s.fu, dv = j - s.fv;
-        const float px = du * g.ux + dv * g.vx - s.fw * g.wx;
-        const float py = dv * g.vy - s.fw * g.wy;
-        const float pz = -s.fw * g.wz;
+        const Real du = i - s.fu, dv = j - s.fv;
+        const Real px = du * g.ux + dv * g.vx - s.fw * g.wx;
+        const Real py = dv * g.vy - s.fw * g.wy;
+        const Real pz = -s.fw * g.wz;
         // |p + k w| ≤ radius between the roots of a quadratic in k
-        const float pw = px * g.wx + py * g.wy + pz * g.wz;
-        const float discriminant = pw * pw - ww * (px * px + py * py + pz * pz - r2);
-        if (discriminant >= 0.0f) {
-            const float root = sqrtf(discriminant);
-            const int k1 = int(ceilf((-pw - root) * inverse)), k2 = int(floorf((-pw + root) * inverse));
+        const Real pw = px * g.wx + py * g.wy + pz * g.wz;
+        const Real discriminant = pw * pw - ww * (px * px + py * py + pz * pz - r2);
+        if (discriminant >= Real(0)) {
+            const Real root = sqrt(discriminant);
+            const int k1 = int(ceil((-pw - root) * inverse)), k2 = int(floor((-pw + root) * inverse));
             const i64 row = (i64(wrapped(s.cu + i, g.nu)) * g.nv + wrapped(s.cv + j, g.nv)) * g.nw;
             for (int k = k1 + column; k <= k2; k += ROW_LANES)
                 visit(row + wrapped(s.cw + k, g.nw), px + k * g.wx, py + k * g.wy, pz + k * g.wz);

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from ..stencil import ball
 from .rows import Array, row_span, slab_lists, wrapped
 from .slabs import plane_ranges
 from .threads import Threads
@@ -64,16 +65,6 @@ def _shrink(marked: Array, stencil: Array, out: Array) -> None:
                             value = 1
                             break
                 out[u, v, w] = value
-
-
-def _ball(shape: tuple[int, int, int], orth: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
-    """Grid offsets (k, 3) within ``radius`` Å of the origin, nearest first."""
-    frac = np.linalg.inv(orth)
-    reach = [int(radius * np.linalg.norm(frac[i]) * shape[i]) for i in range(3)]
-    offsets = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1).reshape(-1, 3)
-    distance = np.linalg.norm((offsets / np.array(shape)) @ orth.T, axis=1)
-    keep = (distance <= radius) & (distance > 0.0)
-    return offsets[keep][np.argsort(distance[keep], kind="stable")].astype(np.int64)
 
 
 @nb.njit(parallel=True, cache=True)
@@ -153,7 +144,7 @@ class MaskOps(Threads):
         marked = np.ones(shape, np.int8)
         reciprocal = np.linalg.norm(np.linalg.inv(orth), axis=1)
         _mark(marked, orth, fractional - np.floor(fractional), reciprocal, radius, 8)
-        stencil = _ball(shape, orth, shrink_radius)
+        stencil = ball(shape, orth, shrink_radius)
         if len(stencil):
             out = np.empty_like(marked)
             _shrink(marked, stencil, out)
