@@ -1,0 +1,103 @@
+// Repulsion of pairs nearer than their critical distance: z = max(0, (critical - d)/sigma).
+//
+// The pairs that overlap are bonds that are too short. Each leaves two rows (one for either atom), which are then
+// collected by atom and by block, so that no two threads add to one place.
+#include "common.cuh"
+#include "bonds.cuh"
+
+// Image (12) of the second atom of pair k in `own`, or null where it is the atom itself; symmetry (n_op + 1, 12) are
+// the operations and, last, the matrix that turns cells into A.
+__device__ __forceinline__ const double* image_of(
+    const double* symmetry, int n_op, int op, const int* shift, double* own) {
+    const double s0 = shift[0], s1 = shift[1], s2 = shift[2];
+    if (op == 0 && s0 == 0.0 && s1 == 0.0 && s2 == 0.0) return nullptr;
+    const double *r = symmetry + 12 * op, *orth = symmetry + 12 * n_op;
+    for (int c = 0; c < 9; c++) own[c] = r[c];
+    for (int c = 0; c < 3; c++)
+        own[9 + c] = r[9 + c] + orth[3 * c] * s0 + orth[3 * c + 1] * s1 + orth[3 * c + 2] * s2;
+    return own;
+}
+
+// atoms (n, 2), op (n), shift (n, 3), limits (n, 2): critical distance and sigma -> z (n,).
+extern "C" __global__ void __launch_bounds__(128)
+repulsion_overlaps(
+    const double* __restrict__ xyz, const int* __restrict__ atoms, const int* __restrict__ op,
+    const int* __restrict__ shift, const double* __restrict__ limits, const double* __restrict__ symmetry, int n_op,
+    int n, double* __restrict__ z) {
+    const int k = thread_index();
+    if (k >= n) return;
+    double own[12];
+    const double* image = image_of(symmetry, n_op, op[k], shift + 3 * k, own);
+    const double value = bond_term(
+        load3(xyz, atoms[2 * k]), load3(xyz, atoms[2 * k + 1]), image, limits[2 * k], limits[2 * k + 1], nullptr);
+    z[k] = fmax(0.0, -value);
+}
+
+// For the pairs active (n_active,), of which only those that overlap count: z (n_active,) = (d - critical)/sigma and
+// rows (n_active, 2, 3); and the owners of the rows, row_owner (n_active, 2).
+extern "C" __global__ void __launch_bounds__(128)
+repulsion_rows(
+    const double* __restrict__ xyz, const int* __restrict__ atoms, const int* __restrict__ op,
+    const int* __restrict__ shift, const double* __restrict__ limits, const double* __restrict__ symmetry, int n_op,
+    const int* __restrict__ active, int n_active, const int* __restrict__ owner, double* __restrict__ z,
+    double* __restrict__ rows, int* __restrict__ row_owner) {
+    const int q = thread_index();
+    if (q >= n_active) return;
+    const int k = active[q], i = atoms[2 * k], j = atoms[2 * k + 1];
+    double own[12];
+    const double* image = image_of(symmetry, n_op, op[k], shift + 3 * k, own);
+    double* row = rows + 6 * q;
+    const double value = bond_term(load3(xyz, i), load3(xyz, j), image, limits[2 * k], limits[2 * k + 1], row);
+    z[q] = fmin(value, 0.0);
+    if (value >= 0.0)
+        for (int c = 0; c < 6; c++) row[c] = 0.0;
+    row_owner[2 * q] = owner[i];
+    row_owner[2 * q + 1] = owner[j];
+}
+
+// Adds sum z J to gradient (n, 3) and, with `blocks`, sum J J^T to diagonal (n, 3, 3); the rows
+// order[start[i]:start[i + 1]] belong to atom i. A pair whose atoms have one owner couples its rows in its block.
+extern "C" __global__ void __launch_bounds__(128)
+repulsion_collect(
+    const int* __restrict__ start, const int* __restrict__ order, const int* __restrict__ row_owner,
+    const double* __restrict__ z, const double* __restrict__ rows, int n, int blocks, double* __restrict__ gradient,
+    double* __restrict__ diagonal) {
+    const int i = thread_index();
+    if (i >= n || start[i] == start[i + 1]) return;
+    Vec3 sum = vec(0.0, 0.0, 0.0);
+    double block[9] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+    for (int e = start[i]; e < start[i + 1]; e++) {
+        const int r = order[e];
+        const Vec3 p = load3(rows, r);
+        sum = sum + z[r >> 1] * p;
+        Vec3 q = p;
+        if (row_owner[r ^ 1] == i) q = q + load3(rows, r ^ 1);
+        add_outer(block, p, q);
+    }
+    store3(gradient, i, load3(gradient, i) + sum);
+    if (blocks)
+        for (int c = 0; c < 9; c++) diagonal[9 * i + c] += block[c];
+}
+
+// Key (n_active,) by which pairs are collected into blocks: their slot, -1 where both atoms have one owner.
+extern "C" __global__ void __launch_bounds__(128)
+repulsion_keys(
+    const int* __restrict__ slot, const int* __restrict__ row_owner, int n_active, int* __restrict__ key) {
+    const int q = thread_index();
+    if (q < n_active) key[q] = row_owner[2 * q] == row_owner[2 * q + 1] ? -1 : slot[q];
+}
+
+// Adds the blocks of pairs order[start[s]:start[s + 1]] to off (n_slot, 3, 3), rows to the smaller owner.
+extern "C" __global__ void __launch_bounds__(128)
+repulsion_blocks(
+    const int* __restrict__ start, const int* __restrict__ order, const int* __restrict__ row_owner,
+    const double* __restrict__ rows, int n_slot, double* __restrict__ off) {
+    const int s = thread_index();
+    if (s >= n_slot || start[s] == start[s + 1]) return;
+    double block[9] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+    for (int e = start[s]; e < start[s + 1]; e++) {
+        const int q = order[e], low = row_owner[2 * q] < row_owner[2 * q + 1] ? 2 * q : 2 * q + 1;
+        add_outer(block, load3(rows, low), load3(rows, low ^ 1));
+    }
+    for (int c = 0; c < 9; c++) off[9 * s + c] += block[c];
+}
