@@ -158,6 +158,19 @@ template <int S> __device__ __forceinline__ void update(
     }
 }
 
+// Notes where the parts of matrix m are.
+extern "C" __global__ void __launch_bounds__(32)
+cg_matrix(
+    const int* row_start, const int* column, const int* entry, const double* diagonal, const double* off, int m,
+    u64* matrices) {
+    if (thread_index() != 0) return;
+    matrices[MATRIX * m + ROW_START] = reinterpret_cast<u64>(row_start);
+    matrices[MATRIX * m + COLUMN] = reinterpret_cast<u64>(column);
+    matrices[MATRIX * m + ENTRY] = reinterpret_cast<u64>(entry);
+    matrices[MATRIX * m + DIAGONAL] = reinterpret_cast<u64>(diagonal);
+    matrices[MATRIX * m + OFF] = reinterpret_cast<u64>(off);
+}
+
 extern "C" __global__ void __launch_bounds__(128)
 cg_begin_1(
     const u64* __restrict__ matrices, int n_matrix, const double* __restrict__ extra,

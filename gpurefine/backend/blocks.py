@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ..errors import NumericalError
+from ..errors import NumericalError, Status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,3 +78,13 @@ class BlockMatrix:
     pattern: BlockPattern
     diagonal: NDArray[np.float64]
     off: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearSolution:
+    """Solution of H x = b: ``x`` (n, s), number of ``iterations``, relative ``residual`` and ``status``."""
+
+    x: NDArray[np.float64]
+    iterations: int
+    residual: float
+    status: Status

@@ -6,11 +6,13 @@ change between calls sits in a plan (:mod:`gpurefine.backend.plans`), so that a 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import BlockMatrix, LinearSolution
 from .ops_anomalous import AnomalousOps
 from .ops_intensity import IntensityOps
 from .ops_restraints import RestraintOps
@@ -109,6 +111,19 @@ class SolveOps(Protocol):
         """out += H x for a symmetric block matrix in row-owned storage; x, out (n, s)."""
 
 
+@runtime_checkable
+class DeviceSolver(Protocol):
+    """What a backend offers beside the table if it can do without the host between two products."""
+
+    def conjugate_gradients(
+        self, matrices: Sequence[BlockMatrix], extra_diagonal: F64, right: F64, ridge: float, tolerance: float,
+        max_iterations: int,
+    ) -> LinearSolution | None:
+        """See :func:`gpurefine.optimise.cg.solve`; None where it has no kernels for blocks of this side."""
+        ...
+
+
+class Backend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
 class Backend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
     """Everything one device performs."""
 

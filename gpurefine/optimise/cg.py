@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.blocks import BlockMatrix
-from ..backend.ops import SolveOps
+from ..backend.blocks import BlockMatrix, LinearSolution
+from ..backend.ops import DeviceSolver, SolveOps
 from ..errors import Status
 
 F64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearSolution:
-    """Solution of H x = b: ``x`` (n, s), number of ``iterations``, relative ``residual`` and ``status``."""
-
-    x: F64
-    iterations: int
-    residual: float
-    status: Status
 
 
 def inverse_blocks(diagonal: F64) -> F64:
@@ -54,7 +43,13 @@ def solve(
         right: (n, s).
         ridge: relative: 0.1 makes every diagonal block 10 % stiffer.
         tolerance: relative residual in the preconditioned norm at which to stop.
+
+    A backend that is a :class:`DeviceSolver` performs the same iterations without the host.
     """
+    if isinstance(backend, DeviceSolver):
+        solution = backend.conjugate_gradients(matrices, extra_diagonal, right, ridge, tolerance, max_iterations)
+        if solution is not None:
+            return solution
     diagonal = extra_diagonal.copy()
     for matrix in matrices:
         diagonal += matrix.diagonal

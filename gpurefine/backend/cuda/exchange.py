@@ -1,0 +1,61 @@
+"""Where results go: arrays of the host or of the device, added to in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .base import DeviceOps
+from .device import Device, DeviceArray
+
+T = TypeVar("T")
+
+
+class ExchangeOps(DeviceOps):
+    """Operations whose arrays may be the caller's on either side: device arrays are worked on where they are."""
+
+    def __init__(self, device: Device, fast_atomics: bool = False) -> None:
+        """See :class:`DeviceOps`."""
+        super().__init__(device, fast_atomics)
+        self._latest: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self._counter: DeviceArray | None = None
+
+    def latest(self, use: str, build: Callable[[], T], *owners: object) -> T:
+        """What ``build`` returned for these ``owners``; unlike :meth:`kept` only the last ones of a ``use`` count.
+
+        For lists that change from cycle to cycle: ``build`` may fill buffers that stay with this use.
+        """
+        found = self._latest.get(use)
+        if found is not None and len(found[0]) == len(owners) and all(map(_is, found[0], owners)):
+            return found[1]  # type: ignore[no-any-return]
+        self._latest.pop(use, None)
+        made = build()
+        self._latest[use] = (owners, made)
+        return made
+
+    def target(self, name: str, out: Any) -> DeviceArray:
+        """Where a kernel adds what goes to float64 ``out``: itself, or zeros in the buffer ``name``."""
+        if self.device.holds(out):
+            return out
+        buffer = self.buffer(name, out.shape, np.float64)
+        if out.size:
+            self.device.clear(buffer)
+        return buffer
+
+    def add_back(self, out: Any, target: DeviceArray) -> None:
+        """Add to ``out`` what :meth:`target` collected for it, if it is the host's."""
+        if not self.device.holds(out) and out.size:
+            out += self.device.download(target)
+
+    def counter(self) -> DeviceArray:
+        """The counter by which blocks find out which of them is the last; every kernel leaves it at 0."""
+        if self._counter is None:
+            self._counter = self.device.empty(1, np.uint32)
+            self.device.clear(self._counter)
+        return self._counter
+
+
+def _is(a: object, b: object) -> bool:
+    return a is b

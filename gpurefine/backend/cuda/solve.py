@@ -1,0 +1,128 @@
+"""Products with block-sparse matrices, and conjugate gradients that stay on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import Status
+from ..blocks import BlockMatrix, BlockPattern, LinearSolution
+from .device import DeviceArray
+from .exchange import ExchangeOps
+
+F64 = NDArray[np.float64]
+
+SIZES = (1, 3, 6)
+"""Sides of blocks that the conjugate gradients have kernels for."""
+
+ROW_LANES = 8
+"""Threads of one row of a product (ROW_LANES in kernels/blocks.cuh)."""
+
+BATCH = 10
+"""Iterations that are queued before the host looks whether they suffice; those after the end cost next to nothing."""
+
+BLOCK = 128
+"""Threads of a block; blocks of the sums are as many as those of the launch."""
+
+SOLVED = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pattern:
+    """Rows of a :class:`BlockPattern` on the device; ``entry`` is 2 slot + (1 if transposed)."""
+
+    row_start: DeviceArray
+    column: DeviceArray
+    entry: DeviceArray
+
+
+class SolveOps(ExchangeOps):
+    """See :class:`gpurefine.backend.ops.SolveOps` and :class:`gpurefine.backend.ops.DeviceSolver`."""
+
+    def block_product(
+        self, row_start: Any, column: Any, slot: Any, transposed: Any, diagonal: F64, off: F64, x: F64, out: F64
+    ) -> None:
+        """One thread owns a component, so that there are no races and the bits repeat."""
+        n, side = x.shape
+        p = self.latest(
+            "product.pattern", lambda: self._pattern("product", row_start, column, slot, transposed), row_start,
+            column, slot, transposed,
+        )
+        target = self.target("product.out", out)
+        self.launch(
+            "block_product", n * side, p.row_start, p.column, p.entry,
+            self.send("product.diagonal", diagonal, np.float64), self.send("product.off", off, np.float64),
+            self.send("product.x", x, np.float64), np.int32(n), np.int32(side), target,
+        )
+        self.add_back(out, target)
+
+    def conjugate_gradients(
+        self, matrices: Sequence[BlockMatrix], extra_diagonal: F64, right: F64, ridge: float, tolerance: float,
+        max_iterations: int,
+    ) -> LinearSolution | None:
+        """Two launches an iteration; scalars stay on the device, and the host looks at them once in a few."""
+        n, side = right.shape
+        if side not in SIZES or n == 0:
+            return None
+        table = self._table(matrices, side)
+        size = (n, side)
+        x, r, z, q = (self.buffer(f"cg.{name}", size, np.float64) for name in "xrzq")
+        p, following = self.buffer("cg.p", size, np.float64), self.buffer("cg.next", size, np.float64)
+        diagonal, inverse = (self.buffer(f"cg.{name}", (n, side, side), np.float64) for name in ("diagonal", "inverse"))
+        scalars, state = self.buffer("cg.scalars", 6, np.float64), self.buffer("cg.state", 2, np.int32)
+        sums = (self.buffer("cg.partial", -(-n * ROW_LANES // BLOCK), np.float64), self.counter())
+        count, n_matrix = np.int32(n), np.int32(len(matrices))
+        self.launch(
+            f"cg_begin_{side}", n, table, n_matrix, self.send("cg.extra", extra_diagonal, np.float64),
+            self.send("cg.right", right, np.float64), np.float64(1.0 + ridge), np.float64(tolerance**2), count,
+            diagonal, inverse, x, r, z, p, scalars, state, *sums, block=BLOCK,
+        )
+        queued = 0
+        while True:
+            batch = min(BATCH, max_iterations - queued)
+            for _ in range(batch):
+                self.launch(
+                    f"cg_product_{side}", n * ROW_LANES, table, n_matrix, diagonal, z, p, count, following, q, scalars,
+                    state, *sums, block=BLOCK,
+                )
+                self.launch(
+                    f"cg_update_{side}", n, inverse, following, q, count, x, r, z, scalars, state, *sums, block=BLOCK
+                )
+                p, following = following, p
+            queued += batch
+            ended, iterations = (int(v) for v in self.device.download(state))
+            if ended or queued >= max_iterations:
+                break
+        _, first, _, _, rest, _ = self.device.download(scalars)
+        residual = float(np.sqrt(max(rest, 0.0) / first)) if iterations else 0.0
+        solution = x if self.device.holds(right) else self.device.download(x)
+        return LinearSolution(solution, iterations, residual, Status.OK if ended == SOLVED else Status.ITERATION_LIMIT)
+
+    def _table(self, matrices: Sequence[BlockMatrix], side: int) -> DeviceArray:
+        """Addresses (n_matrix, 5) of what the kernels need of each matrix, written by the device itself."""
+        table = self.buffer("cg.table", (max(len(matrices), 1), 5), np.uint64)
+        for m, matrix in enumerate(matrices):
+            p = matrix.pattern
+            name = f"cg.{side}.{m}"
+            pattern = self.latest(name, partial(self._rows, name, p), p)
+            self.launch(
+                "cg_matrix", 1, pattern.row_start, pattern.column, pattern.entry,
+                self.send(f"{name}.diagonal", matrix.diagonal, np.float64),
+                self.send(f"{name}.off", matrix.off, np.float64), np.int32(m), table, block=32,
+            )
+        return table
+
+    def _rows(self, name: str, p: BlockPattern) -> _Pattern:
+        return self._pattern(name, p.row_start, p.column, p.slot, p.transposed)
+
+    def _pattern(self, name: str, row_start: Any, column: Any, slot: Any, transposed: Any) -> _Pattern:
+        entry = 2 * slot.astype(np.int32) + transposed
+        return _Pattern(
+            self.send(f"{name}.row_start", row_start, np.int32), self.send(f"{name}.column", column, np.int32),
+            self.send(f"{name}.entry", entry, np.int32),
+        )
