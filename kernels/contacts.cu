@@ -111,7 +111,7 @@ __device__ __forceinline__ int visit(
 
 // count (n n_op,) contacts of atom i under operation g at i n_op + g; adds to multiplicity (n,) the operations that
 // leave the atom where it is.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 contact_count(
     const double* __restrict__ folded, const int* __restrict__ origin, const int* __restrict__ order,
     const int* __restrict__ bin_start, const int* __restrict__ size, const int* __restrict__ around,
@@ -132,7 +132,7 @@ contact_count(
 }
 
 // Writes the contacts of atom i under operation g from start[i n_op + g] on, as far as `capacity` reaches.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 contact_fill(
     const double* __restrict__ folded, const int* __restrict__ origin, const int* __restrict__ order,
     const int* __restrict__ bin_start, const int* __restrict__ size, const int* __restrict__ around,

@@ -10,7 +10,7 @@
 
 // atoms (n_term, 4); extra (n_term): the image of a bond's second atom (-1: none), the period of a torsion, 1 for a
 // centre of either hand; count (5): terms of each kind. Without `derivative` the rows are left as they are.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 geometry_terms(
     const double* __restrict__ xyz, const int* __restrict__ atoms, const double* __restrict__ ideal,
     const double* __restrict__ sigma, const int* __restrict__ extra, const double* __restrict__ image,
@@ -50,7 +50,7 @@ geometry_terms(
 }
 
 // The angle itself minus ideal (radians) of every angle, (nearly) straight or not: angles (n, 3).
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 angle_residuals(
     const double* __restrict__ xyz, const int* __restrict__ angles, const double* __restrict__ ideal, int n,
     double* __restrict__ residual) {

@@ -5,29 +5,30 @@
 #include "common.cuh"
 #include "bonds.cuh"
 
-// Image (12) of the second atom of pair k in `own`, or null where it is the atom itself; symmetry (n_op + 1, 12) are
-// the operations and, last, the matrix that turns cells into A.
-__device__ __forceinline__ const double* image_of(
-    const double* symmetry, int n_op, int op, const int* shift, double* own) {
+// Image (12) of the second atom of a pair; symmetry (n_op + 1, 12) are the operations and, last, the matrix that turns
+// cells into A. The identity leaves the atom exactly where it is.
+__device__ __forceinline__ void image_of(
+    const double* __restrict__ symmetry, int n_op, int op, const int* __restrict__ shift, double (&image)[12]) {
     const double s0 = shift[0], s1 = shift[1], s2 = shift[2];
-    if (op == 0 && s0 == 0.0 && s1 == 0.0 && s2 == 0.0) return nullptr;
+    const bool own = op == 0 && s0 == 0.0 && s1 == 0.0 && s2 == 0.0;
     const double *r = symmetry + 12 * op, *orth = symmetry + 12 * n_op;
-    for (int c = 0; c < 9; c++) own[c] = r[c];
+#pragma unroll
+    for (int c = 0; c < 9; c++) image[c] = own ? (c % 4 == 0 ? 1.0 : 0.0) : r[c];
+#pragma unroll
     for (int c = 0; c < 3; c++)
-        own[9 + c] = r[9 + c] + orth[3 * c] * s0 + orth[3 * c + 1] * s1 + orth[3 * c + 2] * s2;
-    return own;
+        image[9 + c] = own ? 0.0 : r[9 + c] + orth[3 * c] * s0 + orth[3 * c + 1] * s1 + orth[3 * c + 2] * s2;
 }
 
 // atoms (n, 2), op (n), shift (n, 3), limits (n, 2): critical distance and sigma -> z (n,).
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 repulsion_overlaps(
     const double* __restrict__ xyz, const int* __restrict__ atoms, const int* __restrict__ op,
     const int* __restrict__ shift, const double* __restrict__ limits, const double* __restrict__ symmetry, int n_op,
     int n, double* __restrict__ z) {
     const int k = thread_index();
     if (k >= n) return;
-    double own[12];
-    const double* image = image_of(symmetry, n_op, op[k], shift + 3 * k, own);
+    double image[12];
+    image_of(symmetry, n_op, op[k], shift + 3 * k, image);
     const double value = bond_term(
         load3(xyz, atoms[2 * k]), load3(xyz, atoms[2 * k + 1]), image, limits[2 * k], limits[2 * k + 1], nullptr);
     z[k] = fmax(0.0, -value);
@@ -35,7 +36,7 @@ repulsion_overlaps(
 
 // For the pairs active (n_active,), of which only those that overlap count: z (n_active,) = (d - critical)/sigma and
 // rows (n_active, 2, 3); and the owners of the rows, row_owner (n_active, 2).
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 repulsion_rows(
     const double* __restrict__ xyz, const int* __restrict__ atoms, const int* __restrict__ op,
     const int* __restrict__ shift, const double* __restrict__ limits, const double* __restrict__ symmetry, int n_op,
@@ -44,8 +45,8 @@ repulsion_rows(
     const int q = thread_index();
     if (q >= n_active) return;
     const int k = active[q], i = atoms[2 * k], j = atoms[2 * k + 1];
-    double own[12];
-    const double* image = image_of(symmetry, n_op, op[k], shift + 3 * k, own);
+    double image[12];
+    image_of(symmetry, n_op, op[k], shift + 3 * k, image);
     double* row = rows + 6 * q;
     const double value = bond_term(load3(xyz, i), load3(xyz, j), image, limits[2 * k], limits[2 * k + 1], row);
     z[q] = fmin(value, 0.0);
@@ -57,7 +58,7 @@ repulsion_rows(
 
 // Adds sum z J to gradient (n, 3) and, with `blocks`, sum J J^T to diagonal (n, 3, 3); the rows
 // order[start[i]:start[i + 1]] belong to atom i. A pair whose atoms have one owner couples its rows in its block.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 repulsion_collect(
     const int* __restrict__ start, const int* __restrict__ order, const int* __restrict__ row_owner,
     const double* __restrict__ z, const double* __restrict__ rows, int n, int blocks, double* __restrict__ gradient,
@@ -80,7 +81,7 @@ repulsion_collect(
 }
 
 // Key (n_active,) by which pairs are collected into blocks: their slot, -1 where both atoms have one owner.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 repulsion_keys(
     const int* __restrict__ slot, const int* __restrict__ row_owner, int n_active, int* __restrict__ key) {
     const int q = thread_index();
@@ -88,7 +89,7 @@ repulsion_keys(
 }
 
 // Adds the blocks of pairs order[start[s]:start[s + 1]] to off (n_slot, 3, 3), rows to the smaller owner.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 repulsion_blocks(
     const int* __restrict__ start, const int* __restrict__ order, const int* __restrict__ row_owner,
     const double* __restrict__ rows, int n_slot, double* __restrict__ off) {

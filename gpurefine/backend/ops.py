@@ -123,7 +123,6 @@ class DeviceSolver(Protocol):
         ...
 
 
-class Backend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
 class Backend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
     """Everything one device performs."""
 
