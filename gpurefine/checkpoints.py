@@ -92,7 +92,8 @@ class Keeper:
 
 def input_files(config: Config) -> list[str]:
     """The files that a run reads, in the order of the options; the monomer library is a folder and not among them."""
-    named = [config.model, config.data_file, config.data.free_file, *config.chemistry.ligand]
+    data = config.data
+    named = [config.model, config.data_file, data.free_file, data.phases_file, *config.chemistry.ligand]
     return [name for name in named if name]
 
 

@@ -50,6 +50,15 @@ class DataOptions:
     free_file: str | None = option(
         None, "MTZ file whose one integer column is the free set, where the data file has none.", metavar="FILE"
     )
+    phases: str | None = option(
+        None,
+        "Phases from outside to combine with the model's: columns HLA,HLB,HLC,HLD or PHI,FOM of the data file or of "
+        "--phases-file. They are brought to the model's origin and hand.",
+        metavar="COLUMNS",
+    )
+    phases_file: str | None = option(
+        None, "Reflection file with phases; its columns are found where --phases names none.", metavar="FILE"
+    )
     block: str | None = option(
         None, "Block of a structure-factor mmCIF to read. Default: the first with merged measurements.", metavar="NAME"
     )

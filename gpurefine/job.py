@@ -28,6 +28,7 @@ from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
 from .refinement import refine as loop
 from .refinement.checkpoint import Snapshot, restore, take
+from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
 from .refinement.report import final_report
 from .refinement.setup import build_objective
@@ -213,7 +214,16 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     _tell(progress, chemistry.messages)
     if not data.reflections.work.any():
         raise InputError(f"No working reflection is left in {config.data_file}; check the free set and the limits.")
-    messages = (*model.messages, *data.messages, *chemistry.messages)
+    told: list[str] = []
+    if data.phases is not None:
+        with timer("phases"):
+            phases, told = place_by_atoms(
+                backend, data.phases, data.crystal, data.reflections, chemistry.atoms,
+                xray_gaussians(chemistry.atoms.scatterer_names),
+            )
+            data = replace(data, phases=phases)
+        _tell(progress, told)
+    messages = (*model.messages, *data.messages, *chemistry.messages, *told)
     return Problem(config, model, data, chemistry, backend, timer, messages)
 
 

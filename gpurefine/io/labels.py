@@ -123,7 +123,7 @@ def _plain(label: str) -> str:
 
 def _named(mtz: gemmi.Mtz, labels: str, path: str, want_free: bool) -> Selection:
     """Selection of the user's labels."""
-    columns = [_find_label(mtz, token, path) for token in labels.split(",") if token.strip()]
+    columns = [find_label(mtz, token, path) for token in labels.split(",") if token.strip()]
     if not columns:
         raise InputError(f"--labels names no column; {path} has {describe_columns(mtz)}.")
     first = columns[0]
@@ -165,7 +165,12 @@ def _named(mtz: gemmi.Mtz, labels: str, path: str, want_free: bool) -> Selection
     return Selection(kind, tuple(indices[0::2]), tuple(indices[1::2]), free, message, difference)
 
 
-def _find_label(mtz: gemmi.Mtz, token: str, path: str) -> gemmi.Mtz.Column:
+def find_label(mtz: gemmi.Mtz, token: str, path: str) -> gemmi.Mtz.Column:
+    """The column that ``token`` names, as "FP" or "/crystal/dataset/FP".
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
     dataset, label = strip_path(token)
     same = [c for c in mtz.columns if c.label == label]
     if not same:

@@ -12,6 +12,7 @@ from ..config import DataOptions
 from ..errors import InputError, UsageError
 from ..model.crystal import Crystal
 from ..model.friedel import FriedelPairs
+from ..model.phases import PriorPhases
 from ..model.reflections import Reflections
 from ..target.french_wilson import french_wilson
 from .companions import find_companions
@@ -33,6 +34,7 @@ from .labels import (
     select_columns,
 )
 from .measurements import Measurements, average_mates, clean, positions
+from .phases import read_phases
 from .software import Software, software_of_history
 from .symmetry import AsuRows, reflection_flags, unique_hkl
 
@@ -56,6 +58,7 @@ class DataSet:
         intensity, sigma_intensity: (n,) float64 aligned with ``reflections``, NaN where not measured; also where
             amplitudes were chosen and the file has intensities of the same data; None where it has none.
         friedel: amplitudes of the Friedel mates, aligned with ``reflections``; None where the file has none.
+        phases: phase information from outside, aligned with ``reflections``, None where none was asked for.
         free_column: name of the free column, None where there is none.
         free_value: value that marks the test set, None where there is no test set.
         free_raw: (n,) int32 values of the free column; :data:`~gpurefine.io.free_set.MISSING` (negative) for none.
@@ -73,6 +76,7 @@ class DataSet:
     intensity: F64 | None
     sigma_intensity: F64 | None
     friedel: FriedelPairs | None
+    phases: PriorPhases | None
     free_column: str | None
     free_value: int | None
     free_raw: NDArray[np.int32]
@@ -146,6 +150,11 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
     messages += told
     if more is not None:
         intensity, sigma_intensity = more
+    phases = None
+    if options.phases is not None or options.phases_file is not None:
+        block = options.block if options.phases_file is None else None
+        phases, told = read_phases(options.phases_file or path, options.phases, block, crystal, listed)
+        messages += told
     n = len(listed)
     if options.free_file is not None:
         column = read_free_file(options.free_file, crystal, listed)
@@ -175,6 +184,7 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
         intensity=intensity,
         sigma_intensity=sigma_intensity,
         friedel=friedel,
+        phases=phases,
         free_column=free_labels,
         free_value=free_set.value,
         free_raw=raw,
