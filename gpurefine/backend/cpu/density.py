@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from ...errors import NumericalError
 from ..gaussians import anisotropic_gaussians, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
-from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso
+from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso, transforms
 from .rows import LANES, MAX_ROW
 from .sphere import GAUSSIANS, SIZES
 from .threads import WORTHWHILE, Threads
@@ -37,7 +36,7 @@ class DensityOps(Threads):
     """Spreading, gathering and Fourier transforms with numba and SciPy."""
 
     def _isotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
-        self.use(8.0 * len(atoms.weight))
+        self.use(2.5 * len(atoms.weight))
         index = np.flatnonzero(~atoms.is_aniso)
         amplitude, alpha, radius = isotropic_gaussians(plan, atoms, index)
         fractional = atoms.xyz[index] @ plan.frac.T
@@ -136,20 +135,18 @@ class DensityOps(Threads):
 
     def map_to_hkl(self, plan: FourierPlan, density: NDArray[np.float32]) -> NDArray[np.complex128]:
         """Structure factors (n,) of the crystal from the density of its asymmetric unit."""
-        half = scipy.fft.rfftn(density, workers=self.threads, overwrite_x=True)
+        half = transforms.forward(density, transforms.columns(plan), self.threads)
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
         out = np.empty(len(plan.hkl), np.complex128)
-        fourier.extract(half, plan.shape[2], plan.hkl, plan.rotations, plan.translations24, plan.factor, out)
+        fourier.extract(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, out)
         return out
 
     def hkl_to_map(self, plan: FourierPlan, gradient: NDArray[np.complex128]) -> NDArray[np.float32]:
         """Adjoint of :meth:`map_to_hkl`: dL/dρ on the grid from dL/dF (n,) = ∂L/∂Re F + i ∂L/∂Im F."""
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
-        nu, nv, nw = plan.shape
-        half = np.zeros((nu, nv, nw // 2 + 1), np.complex64)
-        fourier.insert(half, nw, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
-        real = scipy.fft.irfftn(half, s=plan.shape, norm="forward", workers=self.threads, overwrite_x=True)
-        return np.asarray(real, np.float32)
+        half = np.zeros((plan.shape[0], *transforms.columns(plan)), np.complex64)
+        fourier.insert(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
+        return transforms.backward(half, plan.shape, self.threads)
 
     def direct_summation(
         self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int

@@ -23,9 +23,9 @@ def phase_table() -> tuple[Array, Array]:
 
 @nb.njit(parallel=True, cache=True)
 def extract(
-    half: Array, nw: int, hkl: Array, rotations: Array, translations24: Array, factor: Array, out: Array
+    half: Array, hkl: Array, rotations: Array, translations24: Array, factor: Array, out: Array
 ) -> None:
-    """out[h] = factor Σ_ops conj(half)[hR] exp(2πi h·t) from the half-complex transform ``half`` (nu, nv, nw/2+1).
+    """out[h] = factor Σ_ops conj(half)[hR] exp(2πi h·t) from the transform ``half`` (nu, nk, nl) of :mod:`.transforms`.
 
     The transform has exp(−2πi), structure factors have exp(+2πi): hence the conjugate.
     """
@@ -54,7 +54,7 @@ def extract(
 
 @nb.njit(parallel=True, cache=True)
 def insert(
-    half: Array, nw: int, hkl: Array, rotations: Array, translations24: Array, factor: Array, gradient: Array
+    half: Array, hkl: Array, rotations: Array, translations24: Array, factor: Array, gradient: Array
 ) -> None:
     """Adjoint of :func:`extract` followed by the transform: fill ``half`` (zeroed) so that its inverse real
     transform *without* normalisation is dL/dρ on the grid, given dL/dF = ∂L/∂Re F + i ∂L/∂Im F.
