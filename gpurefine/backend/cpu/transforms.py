@@ -68,7 +68,7 @@ def backward(half: NDArray[np.complex64], shape: tuple[int, int, int], threads: 
 
     Not normalised; of the plane l = 0 both halves are given, of others one.
     """
-    nu, nv, nw = shape
+    _, nv, nw = shape
     _, nk, nl = half.shape
     positive = nk // 2 + 1
     half = scipy.fft.ifft(half, axis=0, norm="forward", overwrite_x=True, workers=threads)
