@@ -47,7 +47,8 @@ def dictionary(options: ChemistryOptions) -> str:
 @click.option("--monlib", metavar="DIR", help="Monomer library directory, as for gpurefine refine.")
 @click.option("--residues", is_flag=True, help="List the residues of the embedded library and stop.")
 @click.option("--compile", "compile_now", is_flag=True,
-              help="Compile the CPU kernels now, so that the first refinement need not.")  # fmt: skip
+              help="Compile the kernels for the CPU and, if there is one, the GPU now, so that the first refinement "
+              "need not.")  # fmt: skip
 def info(monlib: str | None, residues: bool, compile_now: bool) -> None:
     """Show version, dependencies, devices, threads and the monomer library in use."""
     from gpurefine import backend
@@ -68,5 +69,5 @@ def info(monlib: str | None, residues: bool, compile_now: bool) -> None:
     for label, text in rows:
         click.echo(f"{label:12}{text}")
     if compile_now:
-        seconds = backend.compile_kernels()
-        click.echo(f"{'compiled':12}CPU kernels are ready ({seconds:.0f} s)")
+        seconds, ready = backend.compile_kernels()
+        click.echo(f"{'compiled':12}{', '.join(ready)} ({seconds:.0f} s)")

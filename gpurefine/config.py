@@ -178,6 +178,9 @@ class RunOptions:
     device: str = option("auto", "Device: auto, cpu, cuda or cuda:N.", metavar="auto|cpu|cuda[:N]")
     threads: int = option(0, "CPU threads; 0 means all cores.", metavar="N")
     quiet: bool = option(False, "Print nothing but errors.")
+    fast_atomics: bool = option(
+        False, "Let a GPU add up densities in any order: a little faster, and two runs differ in their last digits."
+    )
 
     def __post_init__(self) -> None:
         if self.threads < 0:

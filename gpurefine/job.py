@@ -201,7 +201,7 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     """Read everything that ``config`` names and build the restraints."""
     timer = Timer()
     with timer("device"):
-        backend = create(config.run.device, config.run.threads)
+        backend = create(config.run.device, config.run.threads, config.run.fast_atomics)
     _tell(progress, [describe_choice(config.run.device, backend), *first_run_notice(backend)])
     with timer("read model"):
         model = read_model(config.model)

@@ -138,6 +138,9 @@ class ShimDevice:
     def holds(self, value: Any) -> bool:
         return isinstance(value, ShimArray)
 
+    def compile_all(self) -> None:
+        pass
+
 
 def compiler() -> str | None:
     """The C++ compiler, or None where there is none."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
+from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from ..errors import DeviceError, UsageError
+from .cuda.device import Device
 from .ops import Backend
 
 
@@ -32,19 +36,25 @@ def cpu_model() -> str:
 
 
 def devices() -> list[str]:
-    """What refinement could run on here, one line each; touches no device."""
+    """What refinement could run on here, one line each; the NVIDIA driver is asked, CuPy is not loaded."""
+    from .cuda.driver import cards, usable_card
+
     count = cpu_count()
-    return [
-        f"cpu: {cpu_model()}, {count} thread{'' if count == 1 else 's'}",
-        "cuda: this version of gpurefine has no GPU kernels yet",
-    ]
+    lines = [f"cpu: {cpu_model()}, {count} thread{'' if count == 1 else 's'}"]
+    try:
+        lines += [str(card) for card in cards()]
+        usable_card(0)
+    except DeviceError as error:
+        lines.append(f"cuda not usable: {error}")
+    return lines
 
 
-def create(name: str = "auto", threads: int = 0) -> Backend:
+def create(name: str = "auto", threads: int = 0, fast_atomics: bool = False) -> Backend:
     """The backend called ``name``: auto, cpu, reference, cuda or cuda:N.
 
     Args:
         threads: CPU threads; 0 means all cores.
+        fast_atomics: a GPU may add up densities in any order.
 
     Raises:
         UsageError: there is no such device.
@@ -52,18 +62,46 @@ def create(name: str = "auto", threads: int = 0) -> Backend:
     """
     wanted = name.lower()
     count = min(threads, cpu_count()) if threads else cpu_count()
-    if wanted in ("auto", "cpu"):
+    if wanted == "cpu":
         return _cpu(count)
+    if wanted == "auto":
+        return _auto(count, fast_atomics)
     if wanted == "reference":
         from .reference.backend import ReferenceBackend
 
         return ReferenceBackend()
     if wanted == "cuda" or (wanted.startswith("cuda:") and wanted[5:].isdigit()):
-        raise DeviceError(
-            "--device cuda is not available: this version of gpurefine has no GPU kernels yet. "
-            "Use --device cpu or auto."
-        )
+        return _cuda(int(wanted[5:] or 0), count, fast_atomics)
     raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, not '{name}'.")
+
+
+def _cuda(index: int, threads: int, fast_atomics: bool) -> Backend:
+    from .cuda.backend import CudaBackend
+    from .cuda.cupy_device import open_device
+
+    # operations without a kernel are found by name at run time, which no type checker can see
+    return cast(Backend, CudaBackend(open_device(index), threads, fast_atomics))
+
+
+def _auto(threads: int, fast_atomics: bool) -> Backend:
+    """A usable GPU, else the CPU."""
+    from .cuda.backend import CudaBackend
+
+    device = automatic_device()
+    if isinstance(device, str):
+        return _cpu(threads)
+    return cast(Backend, CudaBackend(device, threads, fast_atomics, _cpu(threads)))
+
+
+@lru_cache(maxsize=1)
+def automatic_device() -> Device | str:
+    """The GPU that ``auto`` takes, or why it takes none; asked once."""
+    from .cuda.cupy_device import open_device
+
+    try:
+        return open_device(0)
+    except DeviceError as error:
+        return str(error)
 
 
 def _cpu(threads: int) -> Backend:
@@ -93,9 +131,13 @@ def _cpu(threads: int) -> Backend:
 def describe_choice(name: str, backend: Backend) -> str:
     """One line that says which device is used and why."""
     threads = f"{backend.threads} thread" + ("s" if backend.threads != 1 else "")
-    if name.lower() == "auto":
-        return f"Device: {backend.name}, {threads} (auto: this version has no GPU kernels yet)"
-    return f"Device: {backend.name}, {threads} (as asked for)"
+    if name.lower() != "auto":
+        return f"Device: {backend.name}, {threads} (as asked for)"
+    device = automatic_device()
+    reason = "a usable GPU"
+    if isinstance(device, str):  # what it says to do instead is what was done
+        reason = re.sub(r"(, or|\.) use --device cpu\.$", "", device, flags=re.IGNORECASE)
+    return f"Device: {backend.name}, {threads} (auto: {reason})"
 
 
 def first_run_notice(backend: Backend) -> list[str]:
@@ -114,14 +156,18 @@ def first_run_notice(backend: Backend) -> list[str]:
     ]
 
 
-def compile_kernels() -> float:
-    """Run every compiled loop of the cpu backend once on a tiny problem, so that its machine code is on disk.
+def compile_kernels() -> tuple[float, list[str]]:
+    """Have all compiled code on disk: the cpu backend's loops, and the kernels for the GPU if there is a usable one.
 
     Returns:
-        Seconds that it took; next to nothing where the code was there already.
+        Seconds that it took, next to nothing where the code was there already, and what was compiled.
     """
     from .warm_up import warm_up
 
     began = time.perf_counter()
     warm_up(create("cpu"))
-    return time.perf_counter() - began
+    ready, device = ["CPU kernels"], automatic_device()
+    if not isinstance(device, str):
+        device.compile_all()
+        ready.append(f"kernels for {device.name}")
+    return time.perf_counter() - began, ready

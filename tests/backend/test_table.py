@@ -16,10 +16,11 @@ import gpurefine
 from gpurefine import backend as table
 from gpurefine.backend import compile_kernels, create, describe_choice, devices, first_run_notice
 from gpurefine.backend.cpu.backend import CpuBackend
+from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.ops import Backend
 from gpurefine.backend.reference.backend import ReferenceBackend
 from gpurefine.backend.warm_up import warm_up
-from gpurefine.errors import DeviceError, UsageError
+from gpurefine.errors import UsageError
 
 OPERATIONS = [
     name for name in dir(Backend)
@@ -27,9 +28,11 @@ OPERATIONS = [
 ]
 
 
-@pytest.mark.parametrize("kind", [CpuBackend, ReferenceBackend])
+@pytest.mark.parametrize("kind", [CpuBackend, ReferenceBackend, CudaBackend])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operations_are_called_alike(kind: type, name: str) -> None:
+    if kind is CudaBackend and not hasattr(kind, name):
+        pytest.skip("no kernel yet: tests/cuda/test_backend.py looks at what happens then")
     wanted = inspect.signature(getattr(Backend, name)).parameters
     given = inspect.signature(getattr(kind, name)).parameters
     assert list(given) == list(wanted)
@@ -57,7 +60,7 @@ def test_every_operation_runs_in_the_warm_up(backend: Backend, monkeypatch: pyte
 
 def test_compiling_twice_costs_nothing() -> None:
     compile_kernels()
-    assert compile_kernels() < 2.0
+    assert compile_kernels()[0] < 2.0
 
 
 def test_a_refinement_compiles_nothing_that_the_warm_up_did_not(example: tuple[Path, Path]) -> None:
@@ -120,13 +123,9 @@ def test_choice_of_device() -> None:
     assert create("cpu", 1).threads == 1
     assert create("cpu", 10_000).threads == create("auto").threads
     assert create("reference").name == "reference"
-    for name in ("cuda", "cuda:0", "CUDA:1"):
-        with pytest.raises(DeviceError, match="--device cpu"):
-            create(name)
     for name in ("gpu", "cuda:", "cuda:x", ""):
         with pytest.raises(UsageError, match="--device must be"):
             create(name)
-    assert "auto" in describe_choice("auto", create("cpu", 1))
     assert "1 thread " in describe_choice("cpu", create("cpu", 1))
     create("cpu", 2)
 
@@ -134,7 +133,7 @@ def test_choice_of_device() -> None:
 def test_devices_are_told() -> None:
     lines = devices()
     assert lines[0].startswith("cpu: ") and "thread" in lines[0]
-    assert any("no GPU kernels" in line for line in lines)
+    assert any(line.startswith("cuda") for line in lines[1:])
     assert set(table.__all__) >= {"create", "devices", "compile_kernels"}
 
 

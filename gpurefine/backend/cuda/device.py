@@ -94,6 +94,10 @@ class Device(Protocol):
         """Whether ``value`` is an array of this device."""
         ...
 
+    def compile_all(self) -> None:
+        """Have every kernel ready."""
+        ...
+
 
 def check_arguments(kernel: sources.Kernel, arguments: tuple[Argument, ...], block: tuple[int, ...]) -> None:
     """That number and types of the arguments are the kernel's.
