@@ -206,6 +206,13 @@ class RestraintOps(Protocol):
     Output arrays are *added to*, so that several terms may share them.
     """
 
+    def new_blocks(self, n: int, side: int) -> F64:
+        """Zeros (n, side, side) for the blocks of a matrix, where the backend keeps what it solves equations with.
+
+        A NumPy array only where the backend's memory is the host's.
+        """
+        ...
+
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
         """Work out where the derivatives of ``terms`` go; ``pairs`` (m, 2) must hold every coupled owner pair."""
         ...

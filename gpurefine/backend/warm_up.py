@@ -90,7 +90,7 @@ def _restraints(backend: Backend) -> None:
     owner = np.arange(4, dtype=np.int32)
     pairs = np.array([[i, j] for i in range(4) for j in range(i + 1, 4)], np.int32)
     plan = backend.plan_geometry(terms, owner, pairs)
-    gradient, diagonal, off = np.zeros((4, 3)), np.zeros((4, 3, 3)), np.zeros((6, 3, 3))
+    gradient, diagonal, off = np.zeros((4, 3)), backend.new_blocks(4, 3), backend.new_blocks(6, 3)
     backend.geometry(plan, xyz, gradient, diagonal, off)
     backend.geometry_residuals(plan, xyz)
     rules = ContactRules(
@@ -107,6 +107,6 @@ def _restraints(backend: Backend) -> None:
     none = np.zeros(0, np.int32)
     backend.repulsion_derivatives(repulsions, xyz, none, owner, gradient, none, diagonal, off)
     backend.adp_divergence(
-        four[0, :1].copy(), four[0, 1:2].copy(), one, np.full(4, 20.0), np.zeros(4), np.zeros((4, 1, 1)),
-        np.zeros((1, 1, 1)),
+        four[0, :1].copy(), four[0, 1:2].copy(), one, np.full(4, 20.0), np.zeros(4),
+        backend.new_blocks(4, 1), backend.new_blocks(1, 1),
     )

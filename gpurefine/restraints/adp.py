@@ -71,6 +71,7 @@ class AdpRestraints:
         crossing &= self._heavy[bonds.atoms].all(axis=1) & (bonds.atoms[:, 0] != bonds.atoms[:, 1])
         self._crossing = bonds.atoms[crossing], bonds.image[crossing], bonds.shift[crossing]
         self.pattern = BlockPattern.from_pairs(n, np.zeros(0, np.int32), np.zeros(0, np.int32))
+        self._split: tuple[BlockPattern, NDArray[np.int32], NDArray[np.int32]] | None = None
         self.relation: I64 = np.zeros(0, np.int64)
         self.distance: F64 = np.zeros(0)
         self.pair_weight: F64 = np.zeros(0)
@@ -118,15 +119,18 @@ class AdpRestraints:
         matrices: list[BlockMatrix] = []
         diagonal = off = None
         if curvature:
-            diagonal, off = np.zeros((self._n, 1, 1)), np.zeros((len(self.pattern.pairs), 1, 1))
+            diagonal, off = self._backend.new_blocks(self._n, 1), self._backend.new_blocks(len(self.pattern.pairs), 1)
             matrices.append(BlockMatrix(self.pattern, diagonal, off))
         first, second = self._pairs()
         value = self._backend.adp_divergence(first, second, self.pair_weight, b_iso, gradient, diagonal, off)
         return AdpResult(value, gradient, matrices)
 
     def _pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        pairs = self.pattern.pairs
-        return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+        """First and second atoms, the same arrays as long as the pairs are, so that a device can keep them."""
+        if self._split is None or self._split[0] is not self.pattern:
+            pairs = self.pattern.pairs
+            self._split = self.pattern, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+        return self._split[1:]
 
     def _check(self, b_iso: F64) -> None:
         if not np.all(b_iso[self._heavy] > 0.0):

@@ -72,7 +72,7 @@ class GeometryRestraints:
         matrices: list[BlockMatrix] = []
         diagonal = off = None
         if curvature:
-            diagonal, off = np.zeros((n, 3, 3)), np.zeros((len(self.pattern.pairs), 3, 3))
+            diagonal, off = self._backend.new_blocks(n, 3), self._backend.new_blocks(len(self.pattern.pairs), 3)
             matrices.append(BlockMatrix(self.pattern, diagonal, off))
         values = self._backend.geometry(self._plan, xyz, gradient, diagonal, off)
         named = {kind: float(v) for kind, v in zip(KINDS, values, strict=True)}

@@ -107,7 +107,7 @@ class NonbondedRestraints:
             slot = np.zeros(len(active), np.int32)
             apart = a != b
             slot[apart] = pattern.find(np.minimum(a, b)[apart], np.maximum(a, b)[apart])
-            diagonal, off = np.zeros((n, 3, 3)), np.zeros((len(pattern.pairs), 3, 3))
+            diagonal, off = self._backend.new_blocks(n, 3), self._backend.new_blocks(len(pattern.pairs), 3)
             matrices.append(BlockMatrix(pattern, diagonal, off))
         self._backend.repulsion_derivatives(pairs, xyz, active, self.owner, gradient, slot, diagonal, off)
         return GeometryResult(value, {"vdw": value}, gradient, matrices)

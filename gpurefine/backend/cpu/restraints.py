@@ -28,6 +28,10 @@ _SLOTS = np.zeros(0, np.int32)
 class RestraintOps(Threads):
     """See :class:`gpurefine.backend.ops_restraints.RestraintOps`."""
 
+    def new_blocks(self, n: int, side: int) -> F64:
+        """Zeros (n, side, side)."""
+        return np.zeros((n, side, side))
+
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
         """Index tables and working memory of ``terms``."""
         return build_geometry_plan(terms, owner, pairs)

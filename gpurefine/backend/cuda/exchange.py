@@ -49,6 +49,13 @@ class ExchangeOps(DeviceOps):
         if not self.device.holds(out) and out.size:
             out += self.device.download(target)
 
+    def new_blocks(self, n: int, side: int) -> Any:
+        """Zeros (n, side, side) on the device."""
+        made = self.device.empty((n, side, side), np.float64)
+        if made.size:
+            self.device.clear(made)
+        return made
+
     def counter(self) -> DeviceArray:
         """The counter by which blocks find out which of them is the last; every kernel leaves it at 0."""
         if self._counter is None:

@@ -26,6 +26,10 @@ from .planes import planes
 class RestraintOps:
     """See :class:`gpurefine.backend.ops_restraints.RestraintOps`."""
 
+    def new_blocks(self, n: int, side: int) -> F64:
+        """Zeros (n, side, side)."""
+        return np.zeros((n, side, side))
+
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
         """The plan all backends share; here only the terms, owners and pairs are used."""
         return build_geometry_plan(terms, owner, pairs)
