@@ -12,24 +12,8 @@ from ..backend.ops import Backend
 from ..backend.plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
-from ..model.grid import choose_grid
 from .form_factors import shortened
-
-SAMPLING = 1.5
-"""Grid points per d_min/2: finer grids need less blur but hold more points; perf/sweep_sampling.py finds the
-optimum."""
-
-MIN_B_PER_D2 = 8.0
-"""Smallest B + blur in units of d_min²: what keeps the copies of the spectrum that the grid folds back below
-the tolerance at this sampling."""
-
-POINT_SHARPNESS = 1.2
-"""By this more where every scatterer is a point (neutrons, f″): electrons have a width of their own."""
-
-CUTOFF = 7e-6
-"""Level at which densities are cut, as a fraction of the model's root-mean-square peak density; from 1.6 Å on it falls
-with d_min, since sharp models have a larger share of their signal at high resolution (perf/sweep_sampling.py)."""
-
+from .sampling import CUTOFF, POINT_SHARPNESS, SAMPLINGS, SHARPNESS, choose_sampling
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +80,8 @@ def plan_transform(
     kind: NDArray[np.int32],
     gauss_a: NDArray[np.float64],
     gauss_b: NDArray[np.float64],
-    sampling: float = SAMPLING,
-    min_b_per_d2: float = MIN_B_PER_D2,
+    samplings: tuple[float, ...] = SAMPLINGS,
+    sharpness: float = SHARPNESS,
     cutoff: float = CUTOFF,
 ) -> AtomicTransform:
     """Choose grid, blur and cut-off for reflections ``hkl`` (n, 3) and atoms of B ``b_iso`` (n_atom,) Å².
@@ -108,16 +92,13 @@ def plan_transform(
     """
     d_min = float(1.0 / np.sqrt(crystal.inv_d2(hkl).max()))
     if not gauss_b.any():
-        min_b_per_d2 *= POINT_SHARPNESS
-    blur = max(0.0, min_b_per_d2 * d_min**2 - float(b_iso.min()))
+        sharpness *= POINT_SHARPNESS
     short_a, short_b = shortened(gauss_a, gauss_b, 1.0 / d_min)
-    peaks = (gauss_a[kind] * (4.0 * np.pi / (gauss_b[kind] + (b_iso + blur)[:, None])) ** 1.5).sum(axis=1)
-    level = float(np.sqrt(np.mean(peaks[peaks != 0.0] ** 2))) if (peaks != 0.0).any() else 1.0
-    cutoff *= min(1.0, d_min / 1.6) * level
-    grid = choose_grid(crystal, d_min / (2.0 * sampling))
-    exact = DensityPlan(grid.shape, crystal.orth, gauss_a, gauss_b, blur, cutoff)
+    chosen = choose_sampling(crystal, d_min, b_iso, kind, short_a, short_b, samplings, sharpness, cutoff)
+    exact = DensityPlan(chosen.shape, crystal.orth, gauss_a, gauss_b, chosen.blur, chosen.cutoff)
     plan = replace(exact, gauss_a=short_a, gauss_b=short_b)
-    return AtomicTransform(backend, plan, exact, fourier_plan(crystal, grid.shape, hkl, blur), crystal.n_centring)
+    fourier = fourier_plan(crystal, chosen.shape, hkl, chosen.blur)
+    return AtomicTransform(backend, plan, exact, fourier, crystal.n_centring)
 
 
 def smallest_b(atoms: Scatterers) -> NDArray[np.float64]:
