@@ -126,7 +126,11 @@ class RefineOptions:
     )
     rmsz: str = option("0.5,1.0", "Band of bond r.m.s.Z that the automatic weight steers into.", metavar="LOW,HIGH")
     adp: str = option(
-        "iso", "Displacement parameters: isotropic, or fixed at the values given.", choices=("iso", "fixed")
+        "iso",
+        "Displacement parameters. iso: one B an atom (anisotropic atoms get their equivalent B); aniso: six parameters "
+        "an atom; mixed: each atom as in the input; auto: aniso or iso, by the number of working reflections per atom; "
+        "fixed: as in the input, not refined.",
+        choices=("iso", "aniso", "mixed", "auto", "fixed"),
     )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
     adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")

@@ -156,7 +156,7 @@ class Problem:
         with self.timer("output"):
             structure = update_structure(
                 self.chemistry, state.state.xyz, state.state.b_iso, self.config.chemistry.write_hydrogens,
-                options.adp == "iso",
+                not state.objective.composition.is_aniso.any(), state.state.values.u_aniso,
             )
         device = f"{self.backend.name}, {self.backend.threads} threads"
         report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))

@@ -72,7 +72,7 @@ class BlockMatrix:
     """Values of a symmetric block matrix.
 
     ``diagonal`` (n, s, s) and ``off`` (m, s, s) float64, the latter the block (i, j) of ``pattern.pairs``
-    (rows belong to i, columns to j); s = 3 for positions, 1 for isotropic B.  Both are NumPy arrays or where
+    (rows belong to i, columns to j); s = 3 for positions, 1 for isotropic B, 6 for U.  Both are NumPy arrays or where
     :meth:`RestraintOps.new_blocks` puts them.
     """
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import BlockMatrix, LinearSolution
+from .ops_adp import AdpOps
 from .ops_anomalous import AnomalousOps
 from .ops_intensity import IntensityOps
 from .ops_restraints import RestraintOps
@@ -123,7 +124,9 @@ class DeviceSolver(Protocol):
         ...
 
 
-class Backend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps, Protocol):
+class Backend(
+    DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, Protocol
+):
     """Everything one device performs."""
 
     name: str

@@ -99,16 +99,22 @@ class DensityGradient:
 class AtomInformation:
     """Expected information of the data about each atom.
 
-    Diagonal blocks: ``xyz`` (n, 3, 3) per Å², ``b_iso`` (n,) per Å⁴, ``weight`` (n,) per squared occupancy.
+    Diagonal blocks: ``xyz`` (n, 3, 3) per Å², ``b_iso`` (n,) per Å⁴, ``weight`` (n,) per squared occupancy;
+    ``u_aniso`` (n, 6, 6) per Å⁴, both off-diagonal elements of U moved together (None in models without anisotropic
+    atoms; zero for isotropic atoms).
     """
 
     xyz: NDArray[np.float64]
     b_iso: NDArray[np.float64]
     weight: NDArray[np.float64]
+    u_aniso: NDArray[np.float64] | None = None
 
     def plus(self, other: AtomInformation) -> AtomInformation:
         """The sum of two pieces of information."""
-        return AtomInformation(self.xyz + other.xyz, self.b_iso + other.b_iso, self.weight + other.weight)
+        tensors = self.u_aniso
+        if tensors is not None and other.u_aniso is not None:
+            tensors = tensors + other.u_aniso
+        return AtomInformation(self.xyz + other.xyz, self.b_iso + other.b_iso, self.weight + other.weight, tensors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .ops import Backend
+from .ops_adp import TensorTerms
 from .ops_restraints import ContactRules, GeometryTerms, Repulsions, SymmetryArrays
 from .plans import DensityPlan, FourierPlan, ScaleSystem, Scatterers
 
@@ -18,10 +19,11 @@ def warm_up(backend: Backend) -> None:
     _likelihood(backend)
     _scale(backend)
     _restraints(backend)
+    _tensors(backend)
     # a cavity limit beyond the cell, so that the clearing of small regions runs too
     backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1e6)
     index = np.array([1, 0], np.int32)
-    for size in (1, 3):
+    for size in (1, 3, 6):
         diagonal, off = np.tile(np.eye(size), (2, 1, 1)), np.zeros((1, size, size))
         backend.block_product(
             np.array([0, 1, 2], np.int32), index, np.zeros(2, np.int32), np.array([False, True]), diagonal, off,
@@ -110,3 +112,11 @@ def _restraints(backend: Backend) -> None:
         four[0, :1].copy(), four[0, 1:2].copy(), one, np.full(4, 20.0), np.zeros(4),
         backend.new_blocks(4, 1), backend.new_blocks(1, 1),
     )
+
+
+def _tensors(backend: Backend) -> None:
+    one, pair = np.ones(1), np.zeros(1, np.int32)
+    line, turn = np.array([[0.0, 0.0, 1.0]]), np.eye(6)[None]
+    terms = TensorTerms(pair, pair + 1, pair, one, one, line, turn, np.array([True, False]), np.ones(2))
+    u = np.tile([0.3, 0.3, 0.3, 0.0, 0.0, 0.0], (2, 1))
+    backend.tensor_restraints(terms, u, np.zeros((2, 6)), np.zeros((2, 6, 6)), np.zeros((1, 6, 6)))

@@ -7,17 +7,7 @@ from numpy.typing import NDArray
 
 from ..constants import TWO_PI2, VOIGT
 from ..model.crystal import Crystal
-
-
-def tensor_rotation(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(6, 6) matrix that turns the six-vector of a symmetric tensor T into that of R T Rᵀ."""
-    out = np.zeros((6, 6))
-    for row, (i, j) in enumerate(VOIGT):
-        for column, (k, l) in enumerate(VOIGT):  # noqa: E741
-            out[row, column] = rotation[i, k] * rotation[j, l]
-            if k != l:
-                out[row, column] += rotation[i, l] * rotation[j, k]
-    return out
+from ..model.tensors import TWICE, tensor_rotation
 
 
 def invariant_tensors(crystal: Crystal) -> NDArray[np.float64]:
@@ -27,7 +17,7 @@ def invariant_tensors(crystal: Crystal) -> NDArray[np.float64]:
     """
     average = np.mean([tensor_rotation(r) for r in crystal.cartesian_rotations()[: crystal.n_primitive]], axis=0)
     # work in a metric where the six-vector's length is the tensor's (off-diagonal elements count twice)
-    metric = np.sqrt([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
+    metric = np.sqrt(TWICE)
     projector = metric[:, None] * average / metric
     trace = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]) / np.sqrt(3.0)
     projector = projector - np.outer(trace, trace)

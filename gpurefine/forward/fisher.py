@@ -2,19 +2,20 @@
 
 The Fisher diagonal of a parameter p is Σ_h W(h) |∂F/∂p|² with W the expected radial information of the reflection, ½
 for the acentric phase average, and all symmetry copies counted.  For one atom |∂F/∂p|² depends only on f(s), B and
-s, so sums over resolution shells of W s⊗s and W s⁴ serve every atom.
+s, so sums over resolution shells of W s⊗s, W s⁴ and W s⊗s⊗s⊗s serve every atom.  For this an anisotropic atom counts
+with its equivalent B: what its own U changes is small beside what the neglect of overlap between atoms leaves out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityPlan, Scatterers
-from ..constants import FOUR_PI2, VOIGT
+from ..constants import EIGHT_PI2, FOUR_PI2, VOIGT
 from ..model.crystal import Crystal
 
 F64 = NDArray[np.float64]
@@ -27,13 +28,17 @@ class InformationShells:
 
     Attributes:
         shell: (n,) shell of each reflection; s2: (n,) 1/d²; outer: (n, 6) Cartesian s⊗s, 11 22 33 12 13 23.
+        s, rotations: (n, 3) Cartesian s and (n_op, 3, 3) what is averaged over.
         multiplicity: (n,) (1 centric, ½ acentric) × ε × n_op × centring: sums over symmetry copies.
     """
 
     shell: NDArray[np.intp]
     s2: F64
     outer: F64
+    s: F64
+    rotations: F64
     multiplicity: F64
+    _fourth: list[F64] = field(default_factory=list)
 
     def atoms(self, plan: DensityPlan, atoms: Scatterers, information: F64) -> AtomInformation:
         """Blocks of every atom for radial information ``information`` (n,) with respect to |F_protein|."""
@@ -45,12 +50,44 @@ class InformationShells:
         fourth = np.bincount(self.shell, weight * self.s2**2, minlength=N_SHELL) / 16.0
         form = np.einsum("cg,cgk->ck", plan.gauss_a, np.exp(-0.25 * plan.gauss_b[:, :, None] * s2))
         b = atoms.b_iso
+        if atoms.is_aniso.any():
+            b = np.where(atoms.is_aniso, EIGHT_PI2 / 3.0 * atoms.u_aniso[:, :3].sum(axis=1), b)
         power = (atoms.weight[:, None] * form[atoms.kind]) ** 2 * np.exp(-0.5 * b[:, None] * s2)
         six = FOUR_PI2 * power @ tensor
         xyz = full_tensors(six)
         occupied = atoms.weight != 0.0
         by_weight = np.divide(power @ total, atoms.weight**2, out=np.zeros(len(b)), where=occupied)
-        return AtomInformation(xyz, power @ fourth, by_weight)
+        tensors = None
+        if atoms.is_aniso.any():
+            tensors = np.zeros((len(b), 6, 6))
+            tensors[atoms.is_aniso] = self._tensor_blocks(weight, power[atoms.is_aniso])
+        return AtomInformation(xyz, power @ fourth, by_weight, tensors)
+
+    def _tensor_blocks(self, weight: F64, power: F64) -> F64:
+        """Blocks (m, 6, 6) of U from shell powers (m, N_SHELL): 4π⁴ Σ W f² q q', q = ∂(sᵀUs)/∂U."""
+        if not self._fourth:
+            self._fourth.append(_fourth_moments(self.s, self.rotations))
+        moments = self._fourth[0]
+        by_shell = np.stack([np.bincount(self.shell, weight * column, minlength=N_SHELL) for column in moments], 1)
+        flat = (0.25 * FOUR_PI2**2) * power @ by_shell
+        upper, out = np.triu_indices(6), np.empty((len(power), 6, 6))
+        out[:, upper[0], upper[1]] = flat
+        out[:, upper[1], upper[0]] = flat
+        return out
+
+
+def _fourth_moments(s: F64, rotations: F64) -> F64:
+    """(21, n) products q_a q_b, a ≤ b, of each reflection averaged over the copies that ``rotations`` make of s (n, 3).
+
+    q = s₁², s₂², s₃², 2s₁s₂, 2s₁s₃, 2s₂s₃ is the derivative of sᵀUs with respect to U.
+    """
+    out = np.zeros((21, len(s)))
+    for rotation in rotations:
+        turned = s @ rotation
+        q = [turned[:, i] * turned[:, j] * (1.0 if i == j else 2.0) for i, j in VOIGT]
+        for k, (a, b) in enumerate(zip(*np.triu_indices(6), strict=True)):
+            out[k] += q[a] * q[b]
+    return out / len(rotations)
 
 
 def plan_information(
@@ -64,10 +101,11 @@ def plan_information(
     s = hkl @ crystal.frac
     outer = np.zeros((len(s2), 6))
     # a copy x' = Rx + t makes the reflection see the atom along Rᵀs
-    for rotation in crystal.cartesian_rotations()[: crystal.n_primitive]:
+    rotations = crystal.cartesian_rotations()[: crystal.n_primitive]
+    for rotation in rotations:
         turned = s @ rotation
         for k, (i, j) in enumerate(VOIGT):
             outer[:, k] += turned[:, i] * turned[:, j]
     outer /= crystal.n_primitive
     multiplicity = np.where(centric, 1.0, 0.5) * epsilon * crystal.n_primitive * crystal.n_centring**2
-    return InformationShells(shell, s2, outer, multiplicity)
+    return InformationShells(shell, s2, outer, s, rotations, multiplicity)

@@ -60,6 +60,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "d_max": report.d_max,
         "weight": report.weight,
         "mean_b": report.mean_b,
+        "anisotropy": report.anisotropy,
         "coordinate_error": report.coordinate_error,
         "restraints": report.restraints,
         "options": config.as_dict(),

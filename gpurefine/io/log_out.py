@@ -29,6 +29,9 @@ KIND_NAMES = {
     "vdw_metal": "Non-bonded, metals",
     "vdw_symmetry": "Non-bonded, symmetry",
     "adp": "B of neighbours",
+    "adp_similarity": "U of neighbours",
+    "adp_rigid_bond": "U along bonds (rigid bond)",
+    "adp_sphericity": "Sphericity of U",
 }
 """What each kind of restraint is called in tables."""
 
@@ -93,6 +96,12 @@ def log_text(
         f"Weight of the data   {report.weight:.4g}",
         f"Mean B               {report.mean_b:.2f} Å²",
     ]
+    if report.anisotropy is not None:
+        a = report.anisotropy
+        lines.append(
+            f"Anisotropy           {a.mean:.2f} ± {a.sigma:.2f} (smallest by largest U) over {a.n_aniso} atoms, "
+            f"{a.n_flat} below 0.2; smallest U {a.min_u:.4f} Å²"
+        )
     error = report.coordinate_error
     named = (("R", error.esu_r), ("free R", error.esu_free_r), ("likelihood", error.esu_ml))
     found = [f"{value:.3f} Å ({name})" for name, value in named if value is not None]

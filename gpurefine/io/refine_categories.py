@@ -31,6 +31,9 @@ RESTRAINT_TYPES = {
     "vdw_metal": "r_metal_ion_refined",
     "vdw_symmetry": "r_symmetry_nbd_refined",
     "adp": "r_adp_neighbour_restr",
+    "adp_similarity": "r_adp_similarity_restr",
+    "adp_rigid_bond": "r_rigid_bond_restr",
+    "adp_sphericity": "r_sphericity_bonded",
 }
 """Kind of restraint → _refine_ls_restr.type, REFMAC's name where it has one."""
 

@@ -82,8 +82,8 @@ class RestraintRecord:
     """Deviation of one kind of restraint over terms without hydrogen.
 
     ``kind`` is one of bond, angle, torsion_period_1, torsion_period_2, torsion_period_3, torsion_period_6,
-    torsion_other, chiral, plane, vdw, vdw_hbond, vdw_torsion, vdw_metal, vdw_symmetry, adp; ``unit`` Å, degrees, Å³ or
-    Å².
+    torsion_other, chiral, plane, vdw, vdw_hbond, vdw_torsion, vdw_metal, vdw_symmetry, adp, adp_similarity,
+    adp_rigid_bond, adp_sphericity; ``unit`` Å, degrees, Å³, Å² or relative.
     """
 
     kind: str
@@ -92,6 +92,23 @@ class RestraintRecord:
     rmsz: float | None
     mean_sigma: float
     unit: str
+
+
+@dataclass(slots=True)
+class AnisotropyRecord:
+    """How anisotropic the atoms of a model are, hydrogens left out.
+
+    The anisotropy of an atom is its smallest by its largest principal U.  ``n_aniso`` atoms are anisotropic; ``mean``,
+    ``sigma`` (standard deviation) and ``minimum`` of their anisotropies; ``n_flat`` lie below 0.2; ``min_u`` is the
+    smallest principal U, Å².
+    """
+
+    n_aniso: int
+    mean: float
+    sigma: float
+    minimum: float
+    n_flat: int
+    min_u: float
 
 
 @dataclass(slots=True)
@@ -188,6 +205,7 @@ class Report:
     coordinate_error: CoordinateError
     weight: float
     device: str
+    anisotropy: AnisotropyRecord | None = None
     timing: dict[str, float] = field(default_factory=dict)
     twin: dict[str, Any] | None = None
     tls: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..constants import SPECIAL_POSITION_DISTANCE
 from .crystal import Crystal
+from .tensors import tensor_rotation
 
 MAX_SEARCHES = 100
 """Searches for the site that several elements share, each from the mean of the copies that the last one made."""
@@ -49,6 +50,15 @@ class SpecialPositions:
         scale = np.trace(blocks[self.atom], axis1=1, axis2=2)[:, None, None] / 3.0
         out[self.atom] = inside + (np.eye(3) - self.projector) * scale
         return out
+
+    def tensor_projectors(self) -> NDArray[np.float64]:
+        """(m, 6, 6) what makes the six-vector of a tensor invariant under its site's group: P u = u where it is.
+
+        P is a projection, orthogonal in the metric that counts off-diagonal elements twice.
+        """
+        return np.array(
+            [np.mean([tensor_rotation(turn) for turn in turns], axis=0) for turns in self.rotations]
+        ).reshape(-1, 6, 6)
 
 
 def find_special_positions(

@@ -15,6 +15,7 @@ from ..model.topology import Topology
 from ..optimise.gauss_newton import LinearBlock
 from ..params.values import AtomValues, Composition
 from ..restraints.adp import AdpRestraints
+from ..restraints.adp_tensors import TensorRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.riding import HydrogenIdealiser
@@ -57,7 +58,7 @@ class Objective:
 
     Attributes:
         stages: what is refined, in order; stage: the present one.
-        geometry, nonbonded, adp: restraints that statistics report, whether or not they are refined against.
+        geometry, nonbonded, adp, tensors: restraints that statistics report, whether or not they are refined against.
     """
 
     backend: Backend
@@ -70,6 +71,7 @@ class Objective:
     geometry: GeometryRestraints
     nonbonded: NonbondedRestraints
     adp: AdpRestraints
+    tensors: TensorRestraints | None
     hydrogens: HydrogenIdealiser
     timer: Timer
     damping: float = DAMPING

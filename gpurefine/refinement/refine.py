@@ -13,6 +13,7 @@ from ..config import RefineOptions
 from ..errors import NumericalError, Status
 from ..model.records import CycleRecord, RestraintRecord
 from ..optimise.gauss_newton import StepOutcome, step
+from ..params.tensors import tensors_of
 from ..params.values import AtomValues
 from ..restraints.statistics import restraint_statistics
 from .objective import Objective, State
@@ -127,7 +128,8 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
         work, free = experiment.work, experiment.free
         shell = statistics_shells(r.inv_d2, r.observed, len(free))
         refinement.restraints = restraint_statistics(
-            state.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, state.b_iso
+            state.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, state.b_iso,
+            objective.tensors, tensors_of(state.values, objective.composition.is_aniso),
         )
         by_kind = {record.kind: record for record in refinement.restraints}
         bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))

@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..model.records import Report, ScaleRecord
+from ..model.records import AnisotropyRecord, Report, ScaleRecord
+from ..params.tensors import smallest_and_largest
 from ..restraints.statistics import restraint_outliers
 from .coordinate_error import coordinate_error
 from .experiment import Experiment
 from .maps import map_coefficients
 from .refine import Refinement
 from .statistics import shell_table, statistics_shells
+
+FLAT = 0.2
+"""Anisotropy (smallest by largest principal U) below which an atom deserves a look."""
 
 
 def scale_record(experiment: Experiment) -> ScaleRecord:
@@ -33,6 +38,18 @@ def scale_record(experiment: Experiment) -> ScaleRecord:
         babinet_b=scale.babinet_b if scaling.babinet else None,
         solvent_fraction=fit.solvent_fraction,
         shrink_radius=experiment.mask.shrink_radius if experiment.mask else None,
+    )
+
+
+def anisotropy(u: NDArray[np.float64]) -> AnisotropyRecord | None:
+    """Statistics of tensors (m, 6) Å²; None without any."""
+    if len(u) == 0:
+        return None
+    low, high = smallest_and_largest(u)
+    ratio = low / high
+    return AnisotropyRecord(
+        n_aniso=len(u), mean=float(ratio.mean()), sigma=float(ratio.std()), minimum=float(ratio.min()),
+        n_flat=int(np.sum(ratio < FLAT)), min_u=float(low.min()),
     )
 
 
@@ -67,6 +84,7 @@ def final_report(
             coordinate_error=coordinate_error(objective, state, refinement.cycles[-1]),
             weight=refinement.weight,
             device=device,
+            anisotropy=anisotropy(state.values.u_aniso[heavy & objective.composition.is_aniso]),
             timing=objective.timer.seconds,
             messages=messages,
         )

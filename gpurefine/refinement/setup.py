@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..config import RefineOptions, SolventOptions
-from ..constants import B_MAX, B_MIN
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
 from ..model.reflections import Reflections
 from ..model.topology import Topology
-from ..params.atomic import IsotropicB, Positions
+from ..params.atomic import Positions
 from ..params.values import Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.geometry import GeometryRestraints
@@ -23,11 +21,12 @@ from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import kept_positions
 from ..restraints.riding import HydrogenIdealiser
 from ..target.rice import plan_rice
+from .choose_terms import choose_displacements, displacement_terms
 from .experiment import Experiment
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
-from .terms import IsotropicTerms, PositionTerms, Stage, Term
+from .terms import PositionTerms, Stage, Term
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -54,11 +53,6 @@ def solvent_radii(atoms: Atoms, topology: Topology, options: SolventOptions) -> 
     return index, radius
 
 
-def isotropic(atoms: Atoms) -> Atoms:
-    """The atoms with every anisotropic tensor replaced by its equivalent B."""
-    return replace(atoms, u_aniso=np.zeros_like(atoms.u_aniso), is_aniso=np.zeros_like(atoms.is_aniso))
-
-
 def build_objective(
     backend: Backend,
     atoms: Atoms,
@@ -77,16 +71,14 @@ def build_objective(
         labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss).
     """
     messages: list[str] = []
-    if options.adp == "iso" and atoms.is_aniso.any():
-        n_aniso = int((atoms.is_aniso & ~atoms.is_hydrogen).sum())
-        messages.append(f"{n_aniso} anisotropic atoms are made isotropic with their equivalent B (--adp iso).")
-        atoms = isotropic(atoms)
     atoms, special, told = place_on_special_positions(atoms, crystal, labels)
     messages += told
     given = atoms.xyz
     atoms, told = starting_atoms(atoms, special, options)
     messages += told
-    atoms = replace(atoms, b_iso=np.clip(atoms.b_iso, B_MIN, B_MAX))
+    chosen = choose_displacements(atoms, options, int(np.count_nonzero(reflections.work)))
+    atoms = chosen.atoms
+    messages += chosen.messages
     with timer("plan"):
         likelihood = plan_rice(backend, reflections)
         experiment = Experiment(
@@ -106,12 +98,12 @@ def build_objective(
         if not options.fix_xyz:
             positions = PositionTerms(geometry, nonbonded, kept_positions(topology, given))
             terms.append(Term(Positions(topology.parent, special), positions))
-        if options.adp == "iso":
-            terms.append(Term(IsotropicB(topology.parent, atoms.is_aniso.copy()), IsotropicTerms(adp)))
+        displacements, tensors = displacement_terms(chosen, special, adp, backend)
+        terms += displacements
         stages = (Stage("atoms", options.cycles, tuple(terms)),)
         objective = Objective(
             backend=backend, atoms=atoms, topology=topology, experiment=experiment,
             composition=Composition.of(atoms), stages=stages, stage=stages[0], geometry=geometry, nonbonded=nonbonded,
-            adp=adp, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
+            adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
         )
     return objective, messages

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..forward.anisotropy import tensor_rotation
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
 from ..model.special import SpecialPositions, find_special_positions
+from ..model.tensors import tensor_rotation
 
 FULL_SITE = 1.001
 """Occupancy × multiplicity above which an occupancy is taken to count the whole site, not one of its copies."""

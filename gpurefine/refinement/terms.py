@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix
 from ..params.kind import ParameterKind
+from ..params.tensors import tensors_of
 from ..params.values import AtomValues
 from ..restraints.adp import AdpRestraints
+from ..restraints.adp_tensors import TensorRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import PositionRestraints
@@ -73,6 +75,23 @@ class IsotropicTerms:
         """Gradient (n, 1) and blocks of side 1."""
         result = self.adp.evaluate(values.b_iso, True)
         return RestraintSlope(result.gradient[:, None], result.matrices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorTerms:
+    """Similarity, rigid bonds and sphericity of tensors, of which those of ``is_aniso`` (n,) atoms are anisotropic."""
+
+    restraints: TensorRestraints
+    is_aniso: NDArray[np.bool_]
+
+    def value(self, values: AtomValues) -> float:
+        """Sum of the divergences."""
+        return self.restraints.value(tensors_of(values, self.is_aniso))
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient (n, 6) and blocks of side 6."""
+        result = self.restraints.evaluate(tensors_of(values, self.is_aniso), True)
+        return RestraintSlope(result.gradient, result.matrices)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,9 +43,13 @@ class AdpRestraints:
 
     Attributes:
         pattern: the pairs, which are also the blocks.
+        bonded: (n,) number of bonds of each atom, those to hydrogen not counted.
         relation: (k,) int, index into ``SIGMA``.
         distance: (k,) Å, shortest over symmetry mates.
+        op: (k,) int32, operation that brings the second atom of the closest relation near the first.
+        line: (k, 3) unit vector between the two, zero for contacts.
         pair_weight: (k,), w above.
+        rotations: (n_op, 3, 3) Cartesian, what ``op`` counts.
     """
 
     def __init__(self, topology: Topology, crystal: Crystal, backend: RestraintOps, weight: float = 1.0) -> None:
@@ -54,6 +58,11 @@ class AdpRestraints:
         self._heavy = ~topology.is_hydrogen
         n = self._n = topology.n_atoms
         self._symmetry = symmetry_arrays(crystal)
+        self.rotations = self._symmetry.rotation
+        turns = self._symmetry.frac_rotation
+        self._inverse = np.array([
+            int(np.argmax([np.array_equal(a @ b, turns[0]) for b in turns])) for a in turns
+        ], np.int32)
         terms = geometry_terms(topology, self._symmetry)
         keys, kinds = [], []
         loose = topology.loose.bonds
@@ -66,6 +75,8 @@ class AdpRestraints:
         key, kind_of = np.concatenate(keys), np.concatenate(kinds)
         self._key, first_seen = np.unique(key, return_index=True)
         self._relation = kind_of[first_seen]
+        ends = self._key[self._relation == 0]
+        self.bonded = np.bincount(ends // n, minlength=n) + np.bincount(ends % n, minlength=n)
         bonds = topology.bonds
         crossing = (bonds.image != 0) | bonds.shift.any(axis=1)
         crossing &= self._heavy[bonds.atoms].all(axis=1) & (bonds.atoms[:, 0] != bonds.atoms[:, 1])
@@ -74,37 +85,53 @@ class AdpRestraints:
         self._split: tuple[BlockPattern, NDArray[np.int32], NDArray[np.int32]] | None = None
         self.relation: I64 = np.zeros(0, np.int64)
         self.distance: F64 = np.zeros(0)
+        self.op: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.line: F64 = np.zeros((0, 3))
         self.pair_weight: F64 = np.zeros(0)
 
     def update(self, xyz: F64, contacts: Contacts) -> None:
         """List the pairs at ``xyz`` (n, 3) Å given the non-bonded ``contacts`` there."""
         n = self._n
-        bonded = np.linalg.norm(xyz[self._key // n] - xyz[self._key % n], axis=1)
-        atoms, op, shift = self._crossing
-        s = self._symmetry
-        image = np.einsum("mij,mj->mi", s.rotation[op], xyz[atoms[:, 1]]) + s.translation[op] + shift @ s.orth.T
-        through = np.linalg.norm(xyz[atoms[:, 0]] - image, axis=1)
+        bonded = xyz[self._key % n] - xyz[self._key // n]
+        crossing_key, crossing_op, through = self._through_symmetry(xyz)
         use = self._heavy[contacts.first] & self._heavy[contacts.second] & (contacts.first != contacts.second)
         use &= contacts.distance < ADP_CUTOFF
+        n_contact = int(use.sum())
         key = np.concatenate([
-            self._key, atoms.min(axis=1, initial=n).astype(np.int64) * n + atoms.max(axis=1, initial=0),
-            contacts.first[use].astype(np.int64) * n + contacts.second[use],
+            self._key, crossing_key, contacts.first[use].astype(np.int64) * n + contacts.second[use]
         ])
         relation = np.concatenate([
-            self._relation, np.zeros(len(atoms), np.int64), np.full(int(use.sum()), 5, np.int64)
+            self._relation, np.zeros(len(crossing_key), np.int64), np.full(n_contact, 5, np.int64)
         ])
-        distance = np.concatenate([bonded, through, contacts.distance[use]])
-        order = np.argsort(key, kind="stable")
+        line = np.concatenate([bonded, through, np.zeros((n_contact, 3))])
+        distance = np.linalg.norm(line, axis=1)
+        distance[len(distance) - n_contact :] = contacts.distance[use]
+        op = np.concatenate([np.zeros(len(self._key), np.int32), crossing_op, contacts.op[use]])
+        order = np.lexsort((distance, relation, key))
         key = key[order]
         start = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+        relation, op, line = relation[order][start], op[order][start], line[order][start]
         if len(start):
-            relation = np.minimum.reduceat(relation[order], start)
             distance = np.minimum.reduceat(distance[order], start)
         near = distance <= ADP_CUTOFF
         key = key[start][near]
-        self.relation, self.distance = relation[near], distance[near]
+        self.relation, self.distance, self.op = relation[near], distance[near], op[near]
+        self.line = line[near] / np.maximum(np.linalg.norm(line[near], axis=1), 1e-9)[:, None]
         self.pattern = BlockPattern.from_pairs(n, (key // n).astype(np.int32), (key % n).astype(np.int32))
         self.pair_weight = self.weight / SIGMA[self.relation] ** 2 / np.maximum(1.0, 0.25 * self.distance**2)
+
+    def _through_symmetry(self, xyz: F64) -> tuple[I64, NDArray[np.int32], F64]:
+        """Bonds to symmetry copies: key, operation on the atom of the higher index, vector from the lower to it."""
+        atoms, op, shift = self._crossing
+        s = self._symmetry
+        image = np.einsum("mij,mj->mi", s.rotation[op], xyz[atoms[:, 1]]) + s.translation[op] + shift @ s.orth.T
+        line = image - xyz[atoms[:, 0]]
+        # seen from the other atom the operation is the inverse, and the vector turns with it
+        swap = atoms[:, 0] > atoms[:, 1]
+        line[swap] = -np.einsum("mji,mj->mi", s.rotation[op[swap]], line[swap])
+        op = np.where(swap, self._inverse[op], op).astype(np.int32)
+        low, high = atoms.min(axis=1, initial=self._n), atoms.max(axis=1, initial=0)
+        return low.astype(np.int64) * self._n + high, op, line
 
     def value(self, b_iso: F64) -> float:
         """The restraints' value at ``b_iso`` (n,) Å²."""

@@ -12,6 +12,7 @@ from ..constants import DEGREE
 from ..model.records import OutlierRecord, RestraintRecord
 from ..model.topology import Topology
 from .adp import AdpRestraints
+from .adp_tensors import TensorRestraints
 from .contact_classes import CONTACT_KINDS, SIGMA
 from .geometry import GeometryRestraints
 from .nonbonded import NonbondedRestraints
@@ -47,9 +48,10 @@ class _Deviations:
 
 def restraint_statistics(
     xyz: F64, topology: Topology, geometry: GeometryRestraints, nonbonded: NonbondedRestraints | None = None,
-    adp: AdpRestraints | None = None, b_iso: F64 | None = None,
+    adp: AdpRestraints | None = None, b_iso: F64 | None = None, tensors: TensorRestraints | None = None,
+    u: F64 | None = None,
 ) -> list[RestraintRecord]:
-    """r.m.s.d., r.m.s.Z, count and mean σ of every kind that occurs, at ``xyz`` (n, 3) Å and ``b_iso`` (n,) Å².
+    """r.m.s.d., r.m.s.Z, count and mean σ of every kind at ``xyz`` (n, 3) Å, ``b_iso`` (n,) Å², ``u`` (n, 6) Å².
 
     Contacts count where they overlap.
     """
@@ -63,6 +65,8 @@ def restraint_statistics(
         if positive.any():
             sigma = np.sqrt(p * q)[positive] / np.sqrt(adp.pair_weight[positive])
             records.append(_record("adp", "Å²", (p - q)[positive], sigma))
+    if tensors is not None and u is not None:
+        records += [_record(kind, "relative", deviation, sigma) for kind, deviation, sigma in tensors.deviations(u)]
     return records
 
 

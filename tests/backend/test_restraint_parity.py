@@ -11,9 +11,13 @@ import pytest
 
 from gpurefine.backend import create
 from gpurefine.config import ChemistryOptions
+from gpurefine.constants import EIGHT_PI2
 from gpurefine.io.symmetry import crystal_from_gemmi
 from gpurefine.io.topology import build_model
+from gpurefine.model.special import find_special_positions
+from gpurefine.model.tensors import TRACE
 from gpurefine.restraints.adp import AdpRestraints
+from gpurefine.restraints.adp_tensors import TensorRestraints
 from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
 from gpurefine.restraints.riding import idealise_hydrogens
@@ -50,6 +54,19 @@ def evaluate(model: Any, box: Any, ops: Any) -> dict[str, Any]:
         result[name + " diagonal"] = r.matrices[0].diagonal
         result[name + " off"] = r.matrices[0].off
         result[name + " pairs"] = r.matrices[0].pattern.pairs
+    is_aniso = ~model.atoms.is_hydrogen & (np.arange(len(xyz)) % 5 > 0)
+    tensors = TensorRestraints(adp, find_special_positions(box, xyz), is_aniso, ops)
+    u = b[:, None] / EIGHT_PI2 * (TRACE + np.random.default_rng(0).uniform(-0.2, 0.2, (len(xyz), 6)))
+    u[~is_aniso] = b[~is_aniso, None] / EIGHT_PI2 * TRACE
+    r6 = tensors.evaluate(u, True)
+    result["tensors"] = np.array(list(r6.values.values()))
+    result["tensor gradient"], matrix = r6.gradient, r6.matrices[0]
+    result["tensor diagonal"], result["tensor off"] = matrix.diagonal, matrix.off
+    product, pattern = np.zeros_like(u), matrix.pattern
+    ops.block_product(
+        pattern.row_start, pattern.column, pattern.slot, pattern.transposed, matrix.diagonal, matrix.off, u, product
+    )
+    result["tensor product"] = product
     residuals = geometry.residuals(xyz)
     for kind in ("bond", "angle", "torsion", "chiral"):
         result[kind] = getattr(residuals, kind)

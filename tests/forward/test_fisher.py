@@ -77,6 +77,63 @@ def test_random_probes_of_the_normal_matrix_agree() -> None:
     assert np.median(total_b / count / found.b_iso) == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize("hm", ["P 1", "P 21 21 21", "I 21 3"])
+def test_tensor_blocks_agree_with_the_normal_matrix(hm: str) -> None:
+    """Anisotropic atoms: the whole block of U against J v for each pair of components, median within 10 %."""
+    n = 16
+    length = 26.0 if hm == "I 21 3" else 16.0
+    case = small(create("cpu", 2), hm, length, 1.5, n, seed=5, aniso=1.0, b_range=(8.0, 40.0))
+    information = weights(case)
+    found = plan_information(case.crystal, case.hkl, case.centric, case.epsilon).atoms(
+        case.transform.density_plan, case.atoms, information
+    ).u_aniso
+    assert found is not None
+    weight = information * np.where(case.centric, 1.0, 0.5)
+    exact = np.empty((n, 6, 6))
+    for a in range(n):
+        change = []
+        for k in range(6):
+            v = np.zeros((n, 6))
+            v[a, k] = 1.0
+            change.append(case.transform.tangent(case.atoms, np.zeros((n, 3)), np.zeros(n), v))
+        stacked = np.array(change)
+        exact[a] = np.real((stacked * weight) @ stacked.conj().T)
+    for k in range(6):
+        assert np.median(found[:, k, k] / exact[:, k, k]) == pytest.approx(1.0, abs=0.1), k
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert np.median(found[:, i, j] / exact[:, i, j]) == pytest.approx(1.0, abs=0.15), (i, j)
+    # with the exact block as metric, the stiffest and softest direction of each atom's block are near 1
+    values = np.array([np.linalg.eigvals(np.linalg.solve(e, f)).real for e, f in zip(exact, found, strict=True)])
+    assert np.median(values.min(axis=1)) > 0.5 and np.median(values.max(axis=1)) < 2.0
+
+
+def test_random_probes_of_tensors_agree() -> None:
+    """Hutchinson's estimate of the diagonal for U, where symmetry copies and other atoms overlap."""
+    case = small(create("cpu", 2), "P 21 21 21", 22.0, 1.8, 60, seed=7, aniso=1.0, b_range=(8.0, 40.0))
+    information = weights(case)
+    weight = information * np.where(case.centric, 1.0, 0.5)
+    found = plan_information(case.crystal, case.hkl, case.centric, case.epsilon).atoms(
+        case.transform.density_plan, case.atoms, information
+    ).u_aniso
+    assert found is not None
+    rng = np.random.default_rng(4)
+    total, count = np.zeros((60, 6)), 60
+    none = np.zeros(60)
+    for _ in range(count):
+        z = rng.choice([-1.0, 1.0], (60, 6))
+        change = case.transform.tangent(case.atoms, np.zeros((60, 3)), none, z)
+        total += z * case.transform.adjoint(case.atoms, weight * change).u_aniso
+    # a random sign for each component leaves what couples them, which has no sign
+    ratio = total / count / np.einsum("nkk->nk", found)
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.1)
+
+
+def test_isotropic_models_have_no_tensor_blocks() -> None:
+    case = small(create("cpu", 2), "P 1", 14.0, 2.0, 8, seed=8, aniso=0.0)
+    shells = plan_information(case.crystal, case.hkl, case.centric, case.epsilon)
+    assert shells.atoms(case.transform.density_plan, case.atoms, weights(case)).u_aniso is None
+
+
 def test_blocks_are_positive_and_empty_atoms_weigh_nothing() -> None:
     case = small(create("cpu", 2), "P 1 21 1", 20.0, 2.0, N, seed=5, aniso=0.0)
     case.atoms.weight[3] = 0.0

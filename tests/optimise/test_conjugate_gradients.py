@@ -12,7 +12,7 @@ from gpurefine.errors import Status
 from gpurefine.optimise.cg import inverse_blocks, solve
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [1, 3, 6])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_solution_of_random_systems(backend: Any, size: int, seed: int) -> None:
     matrices, extra, full = random_system(40, size, seed)

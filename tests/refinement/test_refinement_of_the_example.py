@@ -11,6 +11,7 @@ import pytest
 
 import gpurefine
 from gpurefine.config import RefineOptions
+from gpurefine.constants import EIGHT_PI2
 from gpurefine.errors import Status
 from gpurefine.io.scattering import xray_gaussians
 from gpurefine.refinement import refine as loop
@@ -36,25 +37,40 @@ def objective_of(problem: Any, options: RefineOptions) -> Objective:
     )[0]
 
 
-def test_gradient_of_the_total_target(problem: Any) -> None:
+def partly_anisotropic(problem: Any) -> Any:
+    """The problem with every third atom (hydrogens left out) anisotropic."""
+    atoms = problem.chemistry.atoms
+    is_aniso = ~atoms.is_hydrogen & (np.arange(len(atoms)) % 3 == 0)
+    form = np.array([1.2, 0.9, 0.9, 0.1, -0.1, 0.2])
+    u = np.where(is_aniso[:, None], atoms.b_iso[:, None] / EIGHT_PI2 * form, 0.0)
+    chemistry = replace(problem.chemistry, atoms=replace(atoms, is_aniso=is_aniso, u_aniso=u))
+    return replace(problem, chemistry=chemistry)
+
+
+@pytest.mark.parametrize("adp", ["iso", "aniso", "mixed"])
+def test_gradient_of_the_total_target(problem: Any, adp: str) -> None:
     """Along the gradient and random shifts, hydrogens riding: central differences of −LL and restraints together.
 
     Weighted so that the data pull as hard as the restraints of the shaken model do.
     """
-    options = RefineOptions(cycles=1)
+    options = RefineOptions(cycles=1, adp=adp)
+    if adp == "mixed":
+        problem = partly_anisotropic(problem)
     state = loop.start(objective_of(problem, options), options)
     objective, here, weight = state.objective, state.state, 20.0
     positions, thermal = objective.linearise(here, weight)
+    assert thermal.gradient.shape[1] == (1 if adp == "iso" else 6)
     n = len(here.xyz)
     refined = objective.atoms.refined
     assert objective.atoms.is_hydrogen.sum() > 500 and refined.sum() < n
     rng = np.random.default_rng(0)
-    for h, block in ((1e-3, positions), (0.1, thermal)):
+    for h, block in ((1e-3, positions), (0.1 if adp == "iso" else 1e-3, thermal)):
         v = rng.normal(size=block.gradient.shape) * refined[:, None]
         v += block.gradient / np.sqrt(np.mean(block.gradient[refined] ** 2))
 
         def value(t: float, v: Any = v) -> float:
-            shifts = [t * v if v.shape[1] == side else np.zeros((n, side)) for side in (3, 1)]
+            sides = 3, thermal.gradient.shape[1]
+            shifts = [t * v if v.shape[1] == side else np.zeros((n, side)) for side in sides]
             return objective.value(objective.state(objective.moved(here.values, shifts)), weight)
 
         expected = (8.0 * (value(h) - value(-h)) - value(2.0 * h) + value(-2.0 * h)) / (12.0 * h)

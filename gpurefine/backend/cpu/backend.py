@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba as nb
 
+from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
 from .intensity import IntensityOps
@@ -14,7 +15,7 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CpuBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class CpuBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps):
     """Performs every operation of the table on the CPU."""
 
     name = "cpu"

@@ -45,6 +45,30 @@ def _product1(row_start: Array, column: Array, slot: Array, diagonal: Array, off
         out[i, 0] += total
 
 
+@nb.njit(parallel=True, cache=True)
+def _product6(
+    row_start: Array, column: Array, slot: Array, transposed: Array, diagonal: Array, off: Array, x: Array, out: Array
+) -> None:
+    for i in nb.prange(len(x)):
+        total = np.zeros(6)
+        for p in range(6):
+            for q in range(6):
+                total[p] += diagonal[i, p, q] * x[i, q]
+        for entry in range(row_start[i], row_start[i + 1]):
+            m, y = off[slot[entry]], x[column[entry]]
+            if transposed[entry]:
+                for q in range(6):
+                    for p in range(6):
+                        total[p] += m[q, p] * y[q]
+            else:
+                for p in range(6):
+                    part = 0.0
+                    for q in range(6):
+                        part += m[p, q] * y[q]
+                    total[p] += part
+        out[i] += total
+
+
 class SolveOps(Threads):
     """Matrix products compiled by numba; one thread owns a row, so there are no races and the bits repeat."""
 
@@ -63,5 +87,7 @@ class SolveOps(Threads):
         self.use(0.01 * x.shape[1] * len(column))
         if x.shape[1] == 3:
             _product3(row_start, column, slot, transposed, diagonal, off, x, out)
+        elif x.shape[1] == 6:
+            _product6(row_start, column, slot, transposed, diagonal, off, x, out)
         else:
             _product1(row_start, column, slot, diagonal, off, x, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
 from .intensity import IntensityOps
@@ -12,7 +13,9 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class ReferenceBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class ReferenceBackend(
+    DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps
+):
     """Performs every operation of the table by its definition."""
 
     name = "reference"

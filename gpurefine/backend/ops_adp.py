@@ -1,0 +1,64 @@
+"""Operations on restraints between anisotropic displacement parameters (paper 2.6.6–2.6.8).
+
+Three kinds of restraint share one pass over the pairs, because they share the tensors:
+
+* similarity, eq. (23): (w/6) tr(U₁⁻¹U₂ + U₂⁻¹U₁ − 2), which for isotropic tensors is ½ w (B₁ − B₂)²/(B₁B₂);
+* rigid bond, eq. (27)–(29): ½ w (p₁ − p₂)²/(p₁p₂) with p = lᵀ U l along the bond;
+* sphericity, eq. (30): ½ w |U − ū|²/ū², ū = tr(U)/3, relative like the others, so that one weight serves all B.
+
+Curvature is that of the same expressions with the denominators held: with Δ = U₁ − U₂ they are
+(w/6) tr(U₁⁻¹ΔU₂⁻¹Δ), ½ w (lᵀΔl)²/(p₁p₂) and ½ w |U − ū|²/ū², sums of squares of Δ or U − ū, hence never negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+
+TENSOR_KINDS = ("similarity", "rigid bond", "sphericity")
+"""Order of the values that :meth:`AdpOps.tensor_restraints` returns."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorTerms:
+    """Pairs (k,) of atoms whose displacements resemble each other, and what holds single atoms (n,).
+
+    Attributes:
+        first, second: (k,) int32, first < second; op: (k,) int32, the operation that brings the second near the first.
+        weight: (k,) of similarity; rigid: (k,) of the rigid bond, 0 for most pairs; direction: (k, 3) its unit vector.
+        turn: (n_op, 6, 6) what each operation does to the six-vector of a tensor.
+        is_aniso: (n,) bool; the tensors of the others stay isotropic.
+        sphericity: (n,) weight of sphericity.
+    """
+
+    first: I32
+    second: I32
+    op: I32
+    weight: F64
+    rigid: F64
+    direction: F64
+    turn: F64
+    is_aniso: Flags
+    sphericity: F64
+
+
+class AdpOps(Protocol):
+    """The part of the table of operations that restrains anisotropic displacement parameters."""
+
+    def tensor_restraints(
+        self, terms: TensorTerms, u: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
+    ) -> F64:
+        """Sums (3,) of the restraints in the order of :data:`TENSOR_KINDS` at ``u`` (n, 6) Å², 11 22 33 12 13 23.
+
+        All tensors must be positive definite.  Adds to ``gradient`` (n, 6) Å⁻², both off-diagonal elements moved
+        together, and, if given, to ``diagonal`` (n, 6, 6) and ``off`` (k, 6, 6) Å⁻⁴.  Derivatives of isotropic atoms
+        are projected onto the isotropic tensors: their first three components are equal, the others zero.
+        """
+        ...

@@ -1,0 +1,143 @@
+"""Restraints between anisotropic displacement parameters (Murshudov et al. 2011, eq. 20–30).
+
+Similarity has the pairs and weights of isotropic B (:mod:`gpurefine.restraints.adp`), so that isotropic tensors are
+restrained as B are.  Rigid bonds join atoms one or two bonds apart of which at least one is anisotropic, with σ of the
+relative difference along the bond :data:`RIGID_SIGMA`.  Sphericity is weak where bonds hold an atom and strong where
+nothing does: σ of the relative deviation is :data:`SPHERICITY_SIGMA` by the number of its bonds (waters have none).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.blocks import BlockMatrix, BlockPattern
+from ..backend.gaussians import full_tensors
+from ..backend.ops_adp import TENSOR_KINDS, AdpOps, TensorTerms
+from ..errors import NumericalError
+from ..model.special import SpecialPositions
+from ..model.tensors import tensor_rotation
+from .adp import AdpRestraints
+
+F64 = NDArray[np.float64]
+
+RIGID_SIGMA = np.array([0.05, 0.1])
+"""One bond apart, two bonds apart."""
+
+SPHERICITY_SIGMA = np.array([0.25, 0.4, 0.6, 0.8])
+"""No bond, one, two, three or more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorResult:
+    """``value``, ``values`` by kind, ``gradient`` (n, 6) Å⁻² and curvature (side 6, Å⁻⁴; empty unless asked for)."""
+
+    value: float
+    values: dict[str, float]
+    gradient: F64
+    matrices: list[BlockMatrix]
+
+
+class TensorRestraints:
+    """Restraints on the tensors of one model; the pairs are those of ``pairs`` as of its last update."""
+
+    def __init__(
+        self, pairs: AdpRestraints, special: SpecialPositions, is_aniso: NDArray[np.bool_], backend: AdpOps
+    ) -> None:
+        """Plan the restraints: ``is_aniso`` (n,) atoms have tensors of their own, the others stay isotropic."""
+        self._pairs, self._backend = pairs, backend
+        self._is_aniso = np.ascontiguousarray(is_aniso)
+        self._turn = np.array([tensor_rotation(rotation) for rotation in pairs.rotations])
+        self._special = special.atom, special.tensor_projectors()
+        sigma = SPHERICITY_SIGMA[np.minimum(pairs.bonded, len(SPHERICITY_SIGMA) - 1)]
+        self._sphericity = np.where(is_aniso, pairs.weight / sigma**2, 0.0)
+        self._pattern: BlockPattern | None = None
+        self._terms: TensorTerms | None = None
+
+    @property
+    def terms(self) -> TensorTerms:
+        """The pairs as the backend takes them."""
+        if self._terms is None or self._pattern is not self._pairs.pattern:
+            self._pattern, self._terms = self._pairs.pattern, self._list()
+        return self._terms
+
+    def value(self, u: F64) -> float:
+        """The restraints' value at ``u`` (n, 6) Å²; infinite where a restrained tensor is not positive definite."""
+        if not _all_positive(u[self._is_aniso]):
+            return float("inf")
+        return float(self._backend.tensor_restraints(self.terms, u, None, None, None).sum())
+
+    def evaluate(self, u: F64, curvature: bool) -> TensorResult:
+        """Value, gradient and, if asked for, curvature at ``u`` (n, 6) Å².
+
+        Raises:
+            NumericalError: a tensor is not positive definite.
+        """
+        if not _all_positive(u[self._is_aniso]):
+            raise NumericalError("A displacement tensor U is not positive definite where it is restrained.")
+        gradient = np.zeros((len(u), 6))
+        matrices: list[BlockMatrix] = []
+        diagonal = off = None
+        terms, pattern = self.terms, self._pairs.pattern
+        if curvature:
+            diagonal, off = np.zeros((len(u), 6, 6)), np.zeros((len(pattern.pairs), 6, 6))
+            matrices.append(BlockMatrix(pattern, diagonal, off))
+        values = self._backend.tensor_restraints(terms, u, gradient, diagonal, off)
+        for matrix in matrices:
+            self._project(matrix)
+        named = {kind: float(v) for kind, v in zip(TENSOR_KINDS, values, strict=True)}
+        return TensorResult(float(values.sum()), named, gradient, matrices)
+
+    def deviations(self, u: F64) -> list[tuple[str, F64, F64]]:
+        """Name, relative deviation and σ (m,) of every restraint of each kind, at ``u`` (n, 6) Å².
+
+        A similarity's deviation is √(KL/3), which for isotropic tensors is |B₁ − B₂|/√(B₁B₂).
+        """
+        terms, found = self.terms, []
+        near = np.einsum("kij,kj->ki", terms.turn[terms.op], u[terms.second])
+        one, two = full_tensors(u[terms.first]), full_tensors(near)
+        use = terms.weight > 0.0
+        ratio = np.linalg.solve(one[use], two[use])
+        trace = np.einsum("kii->k", ratio) + np.einsum("kii->k", np.linalg.inv(ratio)) - 6.0
+        found.append(("adp_similarity", np.sqrt(np.maximum(trace, 0.0) / 3.0), 1.0 / np.sqrt(terms.weight[use])))
+        use = terms.rigid > 0.0
+        line = terms.direction[use]
+        p, q = (np.einsum("ki,kij,kj->k", line, full[use], line) for full in (one, two))
+        found.append(("adp_rigid_bond", (p - q) / np.sqrt(p * q), 1.0 / np.sqrt(terms.rigid[use])))
+        use = terms.sphericity > 0.0
+        mean = u[use, :3].mean(axis=1)
+        uneven = full_tensors(u[use]) / mean[:, None, None] - np.eye(3)
+        size = np.sqrt(np.einsum("nij,nij->n", uneven, uneven))
+        found.append(("adp_sphericity", size, 1.0 / np.sqrt(terms.sphericity[use])))
+        return [entry for entry in found if len(entry[1])]
+
+    def _list(self) -> TensorTerms:
+        p = self._pairs
+        first, second = (np.ascontiguousarray(p.pattern.pairs[:, k]) for k in range(2))
+        covalent = (p.relation < len(RIGID_SIGMA)) & (self._is_aniso[first] | self._is_aniso[second])
+        sigma = RIGID_SIGMA[np.where(covalent, p.relation, 0)]
+        return TensorTerms(
+            first, second, np.ascontiguousarray(p.op, np.int32), p.pair_weight,
+            np.where(covalent, p.weight / sigma**2, 0.0), np.ascontiguousarray(p.line), self._turn, self._is_aniso,
+            self._sphericity,
+        )
+
+    def _project(self, matrix: BlockMatrix) -> None:
+        """Take out of a matrix what the sites' symmetry forbids."""
+        atoms, projectors = self._special
+        for atom, projector in zip(atoms, projectors, strict=True):
+            matrix.diagonal[atom] = projector.T @ matrix.diagonal[atom] @ projector
+            pairs = matrix.pattern.pairs
+            rows, columns = pairs[:, 0] == atom, pairs[:, 1] == atom
+            matrix.off[rows] = projector.T @ matrix.off[rows]
+            matrix.off[columns] = matrix.off[columns] @ projector
+
+
+def _all_positive(u: F64) -> bool:
+    """Whether all tensors (m, 6) are positive definite (their leading minors are)."""
+    a, b, c, d, e, f = u.T
+    second = a * b - d * d
+    third = second * c - a * f * f - b * e * e + 2.0 * d * e * f
+    return bool(np.all((a > 0.0) & (second > 0.0) & (third > 0.0)))
