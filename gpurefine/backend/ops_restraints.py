@@ -10,7 +10,7 @@ its ``owner`` (the parent; every other atom owns itself).  Rows of riding atoms 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,6 +200,27 @@ class Repulsions:
     symmetry: SymmetryArrays
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HydrogenSystem:
+    """How riding hydrogens are relaxed: damped Gauss–Newton, the hydrogens of one parent together.
+
+    Attributes:
+        groups: for each number k of hydrogens on one parent the hydrogens (g, k) and the rows (g, k, k) of the
+            off-diagonal blocks that couple them, −1 where none does; only above the diagonal.
+        damping, floor: added to the diagonal elements, relative to the largest one and absolute (Å⁻²).
+        longest: Å, no hydrogen moves farther in one iteration.
+        halvings: how often a shift that raises the value is halved, less one.
+        converged: Å, iterations end when no hydrogen moves farther.
+    """
+
+    groups: tuple[tuple[I32, I32], ...]
+    damping: float
+    floor: float
+    longest: float
+    halvings: int
+    converged: float
+
+
 class RestraintOps(Protocol):
     """The restraint part of the table of operations.
 
@@ -257,4 +278,15 @@ class RestraintOps(Protocol):
 
         Adds to ``gradient`` (n,) Å⁻² and to the Gauss–Newton blocks ``diagonal`` (n, 1, 1) and ``off`` (k, 1, 1) Å⁻⁴.
         """
+        ...
+
+
+@runtime_checkable
+class HydrogenSolver(Protocol):
+    """What a backend offers beside the table if it can do without the host between two iterations."""
+
+    def relax_hydrogens(
+        self, plan: GeometryPlan, system: HydrogenSystem, xyz: F64, n_iterations: int
+    ) -> F64 | None:
+        """See :meth:`gpurefine.restraints.riding.HydrogenIdealiser.idealise`; None where a parent has too many."""
         ...

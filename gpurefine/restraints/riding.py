@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockPattern
-from ..backend.ops_restraints import RestraintOps
+from ..backend.ops_restraints import HydrogenSolver, HydrogenSystem, RestraintOps
 from ..model.topology import Angles, Bonds, Chirals, Planes, Topology, Torsions
 from .arrays import geometry_terms, no_symmetry, term_pairs
 
@@ -28,6 +28,12 @@ CONVERGED = 0.005
 
 DAMPING = 1e-4
 """Ridge on the normal matrix of each parent's hydrogens, relative to its largest diagonal element."""
+
+FLOOR = 1e-3
+"""Å⁻²: the same, absolute."""
+
+HALVINGS = 6
+"""Lengths of a shift that are tried, each half of the one before."""
 
 
 def idealise_hydrogens(xyz: F64, topology: Topology, backend: RestraintOps, n_iterations: int = 20) -> F64:
@@ -48,18 +54,24 @@ class HydrogenIdealiser:
         )
         self._n_off = len(pattern.pairs)
         self._plan = backend.plan_geometry(terms, np.arange(n, dtype=np.int32), pattern.pairs)
-        self._groups = _sibling_groups(topology, pattern)
+        self._system = HydrogenSystem(
+            tuple(_sibling_groups(topology, pattern)), DAMPING, FLOOR, SHIFT_MAX, HALVINGS, CONVERGED
+        )
         self._any = bool(topology.is_hydrogen.any())
 
     def idealise(self, xyz: F64, n_iterations: int = 20) -> F64:
         """``xyz`` (n, 3) Å with hydrogens moved downhill until shifts are below 0.005 Å or iterations run out."""
         if not self._any:
             return xyz
+        if isinstance(self._backend, HydrogenSolver):
+            relaxed = self._backend.relax_hydrogens(self._plan, self._system, xyz, n_iterations)
+            if relaxed is not None:
+                return relaxed
         x = xyz.copy()
         for _ in range(n_iterations):
             shift, value = self._shift(x)
             largest = float(np.sqrt((shift**2).sum(axis=1)).max())
-            for _halving in range(6):
+            for _halving in range(HALVINGS):
                 if self._value(x + shift) <= value:
                     x = x + shift
                     break
@@ -78,7 +90,7 @@ class HydrogenIdealiser:
         gradient, diagonal, off = np.zeros_like(x), np.zeros((len(x), 3, 3)), np.zeros((max(self._n_off, 1), 3, 3))
         value = float(self._backend.geometry(self._plan, x, gradient, diagonal, off).sum())
         shift = np.zeros_like(x)
-        for members, slots in self._groups:
+        for members, slots in self._system.groups:
             count, k = members.shape
             blocks = np.zeros((count, k, 3, k, 3))
             for a in range(k):
@@ -90,7 +102,7 @@ class HydrogenIdealiser:
                     blocks[:, b, :, a, :] = np.swapaxes(block, 1, 2)
             matrix = blocks.reshape(count, 3 * k, 3 * k)
             largest = np.einsum("gii->gi", matrix).max(axis=1)
-            matrix = matrix + (DAMPING * largest + 1e-3)[:, None, None] * np.eye(3 * k)
+            matrix = matrix + (DAMPING * largest + FLOOR)[:, None, None] * np.eye(3 * k)
             step = -np.linalg.solve(matrix, gradient[members].reshape(count, 3 * k, 1)).reshape(count, k, 3)
             step[~np.isfinite(step).all(axis=(1, 2))] = 0.0
             length = np.linalg.norm(step, axis=2, keepdims=True)

@@ -87,6 +87,12 @@ class GeometryOps(GroupOps):
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
     ) -> F64:
         """Values by kind (5,), gradient and Gauss–Newton blocks."""
+        return self.device.download(self.geometry_values(plan, xyz, gradient, diagonal, off))
+
+    def geometry_values(
+        self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
+    ) -> DeviceArray:
+        """:meth:`geometry` whose values stay on the device, valid until the next sum of squares."""
         d = self._geometry_on_device(plan)
         n, n_block = plan.terms.n_atoms, plan.terms.n_atoms + len(plan.pairs)
         self._fill(d, self.send("geometry.xyz", xyz, np.float64), gradient is not None)
@@ -106,7 +112,7 @@ class GeometryOps(GroupOps):
             )
             self.add_back(diagonal, own)
             self.add_back(off, other)
-        return self.device.download(values)
+        return values
 
     def geometry_residuals(self, plan: GeometryPlan, xyz: F64) -> GeometryResiduals:
         """Observed minus ideal of every term."""

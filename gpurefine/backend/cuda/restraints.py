@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .contacts import ContactOps
-from .geometry import GeometryOps
+from .hydrogens import HydrogenOps
 from .repulsion import RepulsionOps
 
 
-class RestraintOps(GeometryOps, ContactOps, RepulsionOps):
-    """See :class:`gpurefine.backend.ops_restraints.RestraintOps`."""
+class RestraintOps(HydrogenOps, ContactOps, RepulsionOps):
+    """See :class:`gpurefine.backend.ops_restraints.RestraintOps` and ``HydrogenSolver`` there."""
