@@ -176,6 +176,33 @@ class RefineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class AnomalousOptions:
+    """Anomalous scattering."""
+
+    anomalous: bool = option(
+        False, "Refine against both mates of the Friedel pairs (SAD likelihood), whose difference tells phases."
+    )
+    wavelength: float | None = option(
+        None,
+        "Wavelength, for the f' and f'' of every element. Given, f' is part of the form factors with any likelihood. "
+        "Default with --anomalous: as the data file says.", "Å", metavar="W",
+    )
+    anomalous_factors: tuple[str, ...] = option(
+        (), "Element with its f' and f'' in electrons, instead of those of the wavelength; may be given several times.",
+        metavar="ELEMENT,F',F''",
+    )
+    refine_fdoubleprime: bool = option(
+        False, "Refine f'' of the elements that have most of it, one number an element."
+    )
+
+    def __post_init__(self) -> None:
+        if self.wavelength is not None and not 0.0 < self.wavelength < 100.0:
+            raise UsageError("--wavelength must be a positive number of Å, such as 0.979.")
+        if self.refine_fdoubleprime and not self.anomalous:
+            raise UsageError("--refine-fdoubleprime needs the Friedel pairs: add --anomalous.")
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """Where and how the program runs."""
 
@@ -229,6 +256,7 @@ class Config:
     chemistry: ChemistryOptions = ChemistryOptions()
     solvent: SolventOptions = SolventOptions()
     refine: RefineOptions = RefineOptions()
+    anomalous: AnomalousOptions = AnomalousOptions()
     run: RunOptions = RunOptions()
 
     def output(self, suffix: str) -> Path:

@@ -19,6 +19,7 @@ from .checkpoints import Keeper, Start, check_problem, input_files, read_start
 from .config import GROUPS, Config, RefineOptions
 from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, UsageError
 from .fcalc import StructureFactors, structure_factors
+from .io.anomalous_input import Scattering, with_anomalous
 from .io.atomic import SUFFIXES, check_output_folder
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
@@ -27,6 +28,7 @@ from .io.structure import InputModel, Structure, read_model, structure_crystal
 from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
 from .refinement import refine as loop
+from .refinement.anomalous import refined_factors
 from .refinement.checkpoint import Snapshot, restore, take
 from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
@@ -75,7 +77,8 @@ class Problem:
     """A model and data that belong together, read and checked.
 
     Attributes:
-        config: the options; model, data: what was read; chemistry: atoms and restraints; messages: what the user is to
+        config: the options; model, data: what was read; chemistry: atoms and restraints;
+        scattering: form factors, and Friedel pairs that are refined against; messages: what the user is to
             be told.
     """
 
@@ -83,6 +86,7 @@ class Problem:
     model: InputModel
     data: DataSet
     chemistry: ChemicalModel
+    scattering: Scattering
     backend: Backend
     timer: Timer
     messages: tuple[str, ...]
@@ -115,8 +119,8 @@ class Problem:
         began = time.perf_counter() - sum(self.timer.seconds.values())
         objective, told = build_objective(
             self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
-            self.data.reflections, xray_gaussians(self.chemistry.atoms.scatterer_names), self.config.solvent, options,
-            self.timer,
+            self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
+            self.scattering.anomalous,
         )
         messages = [*self.messages, *told]
         _tell(progress, told)
@@ -158,6 +162,7 @@ class Problem:
                 self.chemistry, state.state.xyz, state.state.b_iso, self.config.chemistry.write_hydrogens,
                 not state.objective.composition.is_aniso.any(), state.state.values.u_aniso,
             )
+        messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
         device = f"{self.backend.name}, {self.backend.threads} threads"
         report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
         report.scale.probe_radius = self.config.solvent.probe_radius
@@ -215,16 +220,18 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     if not data.reflections.work.any():
         raise InputError(f"No working reflection is left in {config.data_file}; check the free set and the limits.")
     told: list[str] = []
+    elements = chemistry.atoms.scatterer_names
     if data.phases is not None:
         with timer("phases"):
             phases, told = place_by_atoms(
-                backend, data.phases, data.crystal, data.reflections, chemistry.atoms,
-                xray_gaussians(chemistry.atoms.scatterer_names),
+                backend, data.phases, data.crystal, data.reflections, chemistry.atoms, xray_gaussians(elements)
             )
             data = replace(data, phases=phases)
         _tell(progress, told)
-    messages = (*model.messages, *data.messages, *chemistry.messages, *told)
-    return Problem(config, model, data, chemistry, backend, timer, messages)
+    scattering = with_anomalous(xray_gaussians(elements), elements, data, config.anomalous)
+    _tell(progress, scattering.messages)
+    messages = (*model.messages, *data.messages, *chemistry.messages, *told, *scattering.messages)
+    return Problem(config, model, data, chemistry, scattering, backend, timer, messages)
 
 
 def run(config: Config, command: str = "", progress: Progress | None = None, write_model: bool = True) -> Result:

@@ -41,7 +41,7 @@ def objective_of(problem: Problem, threads: int) -> tuple[Objective, State]:
     chemistry, data, config = problem.chemistry, problem.data, problem.config
     objective, _ = build_objective(
         create("cpu", threads), chemistry.atoms, chemistry.topology, chemistry.labels, data.crystal, data.reflections,
-        xray_gaussians(chemistry.atoms.scatterer_names), config.solvent, config.refine, Timer(),
+        [xray_gaussians(chemistry.atoms.scatterer_names)], config.solvent, config.refine, Timer(),
     )
     state = objective.state(AtomValues.of(objective.atoms))
     objective.experiment.update(objective.scatterers(state.values), state.f_calc)

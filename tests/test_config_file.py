@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gpurefine.config import (
     GROUPS,
+    AnomalousOptions,
     ChemistryOptions,
     Config,
     DataOptions,
@@ -42,6 +43,7 @@ FULL = Config(
         cycles=3, weight="0.5", rmsz="0.4,0.9", adp="fixed", fix_xyz=True, adp_weight=2.0, reset_b=25.0, shake=0.2,
         shake_seed=4,
     ),
+    AnomalousOptions(True, 0.98, ("Se,-8,4",), True),
     RunOptions("cpu", 2, True, True),
 )  # fmt: skip
 

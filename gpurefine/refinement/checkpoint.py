@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..forward.scaling import Scale
 from ..model.records import CycleRecord, RestraintRecord
 from ..params.values import AtomValues
+from ..target.sad import SadErrors
 from ..target.sigmaa import SigmaA
 from .experiment import ExperimentMemory
 from .objective import Objective, State
@@ -27,7 +28,7 @@ F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
 
 CLASS = "class"
-ERROR_MODELS: dict[str, Any] = {model.__name__: model for model in (SigmaA,)}
+ERROR_MODELS: dict[str, Any] = {model.__name__: model for model in (SigmaA, SadErrors)}
 """What an experiment's error model can be: flat dataclasses of arrays and numbers."""
 
 

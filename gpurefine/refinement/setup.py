@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..config import RefineOptions, SolventOptions
+from ..model.anomalous import AnomalousInput
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
 from ..model.reflections import Reflections
@@ -20,7 +21,7 @@ from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import kept_positions
 from ..restraints.riding import HydrogenIdealiser
-from ..target.rice import plan_rice
+from .choose_likelihood import choose_likelihood
 from .choose_terms import choose_displacements, displacement_terms
 from .experiment import Experiment
 from .objective import Objective
@@ -60,15 +61,17 @@ def build_objective(
     labels: Sequence[str],
     crystal: Crystal,
     reflections: Reflections,
-    form_factors: tuple[F64, F64],
+    form_factors: Sequence[tuple[F64, F64]],
     solvent: SolventOptions,
     options: RefineOptions,
     timer: Timer,
+    anomalous: AnomalousInput | None = None,
 ) -> tuple[Objective, list[str]]:
     """Everything a refinement needs, and what the user is to be told.
 
     Args:
-        labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss).
+        labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss) of every row of
+            structure factors; anomalous: Friedel pairs to refine against.
     """
     messages: list[str] = []
     atoms, special, told = place_on_special_positions(atoms, crystal, labels)
@@ -80,9 +83,9 @@ def build_objective(
     atoms = chosen.atoms
     messages += chosen.messages
     with timer("plan"):
-        likelihood = plan_rice(backend, reflections)
+        likelihood = choose_likelihood(backend, reflections, anomalous)
         experiment = Experiment(
-            backend, crystal, reflections, likelihood, [form_factors], solvent_radii(atoms, topology, solvent),
+            backend, crystal, reflections, likelihood, form_factors, solvent_radii(atoms, topology, solvent),
             solvent.scale, solvent.solvent, solvent.shrink_radius, timer,
         )
         if not likelihood.uses_free:

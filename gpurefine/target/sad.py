@@ -9,6 +9,7 @@ with the anomalous scatterers shifts them apart (Σ_Δ).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ class SadLikelihood:
         k2 = k_aniso**2
         multiplier, factors, logs = current.multiplier, current.factors, current.logs
         tied = bool(self.refined.any())
-        for _ in range(3 if tied else 1):
+        for _ in range(3 if tied and start is None else 1):
             f_pair = self.pair(multiplier, f_total)
 
             def slopes(index: Index, d: F64, log_s: F64, f_pair: C128 = f_pair) -> tuple[F64, F64]:
@@ -173,7 +174,7 @@ class SadLikelihood:
         s = np.stack([values.s[index], values.s_delta[index]])
         return self._call(index, f_pair, d, s, want_information)
 
-    def evaluate(self, values: SadValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+    def evaluate(self, values: Any, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,)."""
         m = len(f_total)
         result = self._evaluated(values, self.pair(values.multiplier, f_total), index, derivatives)
@@ -187,12 +188,12 @@ class SadLikelihood:
         information[1:, paired] = values.multiplier[:, None] ** 2 * result.information[1, at]
         return Evaluation(result.minus_ll, gradient, information)
 
-    def amplitudes(self, values: SadValues, f_total: C128) -> F64:
+    def amplitudes(self, values: Any, f_total: C128) -> F64:
         """Mean of |F_c+| and |F_c−|."""
         main, anomalous = self.pair(values.multiplier, f_total)
         return np.asarray(0.5 * (np.abs(main + 1j * anomalous) + np.abs(main - 1j * anomalous)))
 
-    def coefficients(self, values: SadValues, f_total: C128) -> Coefficients:
+    def coefficients(self, values: Any, f_total: C128) -> Coefficients:
         """Maps with the phases of the SAD likelihood, and the two anomalous ones."""
         r = self.reflections
         f_pair = self.pair(values.multiplier, f_total)

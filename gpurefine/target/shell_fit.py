@@ -1,8 +1,9 @@
 """Maximum likelihood of several error parameters on resolution shells, by alternating scoring steps (method 4).
 
 As for D and Σ_mod of amplitudes (:mod:`gpurefine.target.sigmaa`): factors such as D maximise the likelihood of the
-working reflections, variances (their logarithms) that of the free ones.  Each parameter takes its step with a bound on
-its information from above, so that no step overshoots.
+working reflections, variances (their logarithms) that of the free ones.  Each parameter takes its step with the
+mean square of its slopes as information (Berndt, Hall, Hall & Hausman 1974), which it is where the model is right.
+What would be known if the phases had been measured is an upper bound of it, but so far above that steps with it creep.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Index = NDArray[np.intp]
 
 ITERATIONS_COLD = 40
 ITERATIONS_WARM = 4
+LEAST_SHARE = 0.05
+"""Of its upper bound that the information is taken to be at least."""
 D_MIN, D_MAX = 0.02, 1.2
 LOG_STEP = 1.5
 
@@ -51,12 +54,12 @@ class ShellPlan:
         for _ in range(ITERATIONS_WARM if warm else ITERATIONS_COLD):
             slope, bound = slopes(self.work, on_reflections(work, factors), on_reflections(work, logs))
             largest = 0.0
-            for row, factor in enumerate(factors):
+            for row, factor in enumerate(factors.copy()):
                 step = _step(work, slope[row], bound[row], factor, SMOOTHING / 0.01, 1.0)
                 factors[row] = np.clip(factor + np.clip(step, -0.2, 0.2), D_MIN, D_MAX)
                 largest = max(largest, float(np.abs(factors[row] - factor).max()))
             slope, bound = slopes(self.estimate, on_reflections(free, factors), on_reflections(free, logs))
-            for row, log in enumerate(logs):
+            for row, log in enumerate(logs.copy()):
                 at = len(factors) + row
                 step = _step(free, slope[at], bound[at], log, SMOOTHING, 1e-3)
                 logs[row] = np.maximum(log + np.clip(step, -LOG_STEP, LOG_STEP), floors[row])
@@ -72,7 +75,8 @@ def on_reflections(hats: Hats, values: F64) -> F64:
 
 
 def _step(hats: Hats, slope: F64, bound: F64, value: F64, smoothing: float, floor: float) -> F64:
-    information, gradient = smoothed(hats.information(bound), hats.gradient(slope), value, smoothing)
+    known = np.maximum(hats.information(slope**2), LEAST_SHARE * hats.information(bound))
+    information, gradient = smoothed(known, hats.gradient(slope), value, smoothing)
     information[2] += floor
     return np.asarray(-solveh_banded(information[3 - min(3, len(value)):], gradient))
 

@@ -25,7 +25,7 @@ def refined(example: tuple[Path, Path]) -> Any:
     options = RefineOptions(cycles=1)
     objective, _ = build_objective(
         problem.backend, chemistry.atoms, chemistry.topology, chemistry.labels, problem.data.crystal,
-        problem.data.reflections, xray_gaussians(chemistry.atoms.scatterer_names), problem.config.solvent, options,
+        problem.data.reflections, [xray_gaussians(chemistry.atoms.scatterer_names)], problem.config.solvent, options,
         problem.timer,
     )
     return loop.start(objective, options)

@@ -32,7 +32,7 @@ def objective_of(problem: Any, options: RefineOptions) -> Objective:
     chemistry = problem.chemistry
     return build_objective(
         problem.backend, chemistry.atoms, chemistry.topology, chemistry.labels, problem.data.crystal,
-        problem.data.reflections, xray_gaussians(chemistry.atoms.scatterer_names), problem.config.solvent, options,
+        problem.data.reflections, [xray_gaussians(chemistry.atoms.scatterer_names)], problem.config.solvent, options,
         problem.timer,
     )[0]
 

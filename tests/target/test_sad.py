@@ -1,0 +1,163 @@
+"""SAD of a data set: error model, derivatives of every model row, refined f″, maps that show what lacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpurefine.backend import create
+from gpurefine.model.friedel import FriedelPairs
+from gpurefine.model.reflections import Reflections
+from gpurefine.target.sad import SadLikelihood, plan_sad
+from helpers import check_gradient
+
+D, D_DELTA = 0.9, 0.8
+TRUE = [np.zeros(0, np.complex128)]
+
+
+def s_shared(s2: Any) -> Any:
+    return 400.0 * np.exp(-5.0 * s2)
+
+
+def s_delta(s2: Any) -> Any:
+    return 6.0 * np.exp(-2.0 * s2)
+
+
+def simulated(n: int = 20_000, refined: tuple[bool, ...] = (False,), error: float = 1.0) -> tuple[Any, Any, Any]:
+    """Likelihood of pairs drawn with complex errors, F_total of the model (n_model, n), k_aniso.
+
+    ``error`` multiplies the common error; F′ of the truth is left in ``TRUE``.
+    """
+    rng = np.random.default_rng(7)
+
+    def normal(*shape: int) -> Any:
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * np.sqrt(0.5)
+
+    s2 = np.sort(rng.random(n) ** (2.0 / 3.0) * 0.25 + 0.002)
+    epsilon, centric = np.where(rng.random(n) < 0.05, 2.0, 1.0), rng.random(n) < 0.1
+    k = np.exp(rng.normal(0.0, 0.2, n))
+    main = 50.0 * np.exp(-2.0 * s2) * normal(n) * k
+    parts = np.array([7.0, 4.0][: len(refined)])[:, None] * np.exp(-2.0 * s2) * normal(len(refined), n) * k
+    # along and across one line where the phase is restricted
+    main = np.where(centric, np.abs(main), main)
+    parts = np.where(centric, np.abs(parts), parts)
+    anomalous = parts.sum(axis=0)
+    shared = error * np.sqrt(epsilon * s_shared(s2)) * k * np.where(centric, rng.normal(size=n), normal(n))
+    own = np.sqrt(epsilon * s_delta(s2)) * k * normal(2, n)
+    own = np.where(centric, np.sqrt(2.0) * own.real, own)
+    sigma = np.full((2, n), 1.2)
+    noise = sigma * np.where(centric, rng.normal(size=(2, n)), np.sqrt(2.0) * normal(2, n))
+    TRUE[0] = D * main + shared
+    f = np.abs(D * main + np.array([1j, -1j])[:, None] * D_DELTA * anomalous + shared + own + noise)
+    f[1, centric] = np.nan
+    lost = rng.random(n)
+    f[0, ~centric & (lost < 0.04)] = np.nan
+    f[1, ~centric & (lost > 0.96)] = np.nan
+    mean = np.nanmean(f, axis=0)
+    only_mean = ~centric & (lost > 0.5) & (lost < 0.52)
+    f[:, only_mean] = np.nan
+    free = rng.random(n) < 0.3
+    reflections = Reflections(np.zeros((n, 3), np.int32), s2, centric, epsilon, mean, np.full(n, 1.0), free)
+    at = np.where(np.isfinite(f), sigma, np.nan)
+    likelihood = plan_sad(
+        create("cpu", 2), reflections, FriedelPairs(f[0], at[0], f[1], at[1], ()), np.array(refined)
+    )
+    return likelihood, np.vstack([main[None], parts]), k
+
+
+def test_known_error_model_is_recovered() -> None:
+    likelihood, f_total, k = simulated()
+    assert likelihood.uses_free and likelihood.n_model == 2
+    errors = likelihood.fit(f_total, k, None)
+    values = likelihood.values(errors, k)
+    s2 = likelihood.reflections.inv_d2
+    assert abs(values.d - D).max() < 0.05 and abs(np.mean(values.d_delta) - D_DELTA) < 0.03
+    assert abs(np.mean(np.log(values.s / (s_shared(s2) * k**2)))) < 0.03
+    assert abs(np.mean(np.log(values.s_delta / (s_delta(s2) * k**2)))) < 0.15
+    assert abs(np.log(values.s_delta / (s_delta(s2) * k**2))).max() < 0.6
+    again = likelihood.fit(f_total, k, errors)
+    np.testing.assert_allclose(again.factors, errors.factors, atol=0.02)
+
+
+def test_multiplier_of_a_wrong_f_second_is_refined() -> None:
+    """Two rows, the first given 1.6 times too large: its multiplier comes to 1/1.6, with D_Δ tied to D."""
+    likelihood, f_total, k = simulated(n=2_500, refined=(True, False))
+    f_total[1] *= 1.6
+    errors = None
+    for _ in range(3):
+        errors = likelihood.fit(f_total, k, errors)
+    assert (errors.factors[0] == errors.factors[1]).all()
+    assert errors.multiplier[0] == pytest.approx(D_DELTA / D / 1.6, rel=0.08)
+    assert errors.multiplier[1] == 1.0
+
+
+def test_derivatives_of_every_row() -> None:
+    """Σ(−LL) against F_total of all rows, at fixed errors: pairs, single mates, centric ones, bare means."""
+    likelihood, f_total, k = simulated(n=1_000, refined=(True, False))
+    errors = replace(likelihood.fit(f_total, k, None), multiplier=np.array([0.7, 1.0]))
+    values = likelihood.values(errors, k)
+    bare = np.flatnonzero(likelihood.unpaired)[:3]
+    index = np.unique(np.concatenate([np.arange(0, 1_000, 97), bare]))
+
+    def value(x: Any) -> float:
+        moved = f_total.copy()
+        moved[:, index] = x.reshape(3, -1, 2) @ np.array([1.0, 1.0j])
+        return float(likelihood.evaluate(values, moved, index, False).minus_ll.sum())
+
+    given = likelihood.evaluate(values, f_total, index, True)
+    here = f_total[:, index]
+    g = given.gradient[:, index]
+    check_gradient(value, np.stack([g.real, g.imag], -1).ravel(), np.stack([here.real, here.imag], -1).ravel(), 1e-3)
+    others = np.setdiff1d(np.arange(1_000), index)
+    assert not given.gradient[:, others].any() and (given.information >= 0.0).all()
+    assert not given.gradient[1:, bare].any() and not given.information[1:, bare].any()
+
+
+def test_maps() -> None:
+    """The anomalous difference map has the phases of F″; the gradient map those of the part that the model lacks."""
+    likelihood, f_total, k = simulated(n=6_000, refined=(False, False))
+    lacking = f_total.copy()
+    lacking[2] = 0.0
+    values = likelihood.values(likelihood.fit(lacking, k, None), k)
+    maps = likelihood.coefficients(values, lacking)
+    assert [c.labels for c in maps.extra] == [("FAN", "PHAN"), ("DELFAN", "PHDELAN")]
+
+    def correlation(a: Any, b: Any) -> float:
+        return float(np.vdot(a, b).real / np.sqrt(np.vdot(a, a).real * np.vdot(b, b).real))
+
+    paired = np.isfinite(likelihood.f_obs).all(axis=0)
+    fan, lack = (np.where(paired, c.values, 0.0) for c in maps.extra)
+    whole = np.where(paired, f_total[1] + f_total[2], 0.0)
+    assert correlation(fan, whole) > 0.4
+    assert correlation(lack, f_total[2]) > 0.3 and abs(correlation(lack, f_total[1])) < 0.1
+    assert not fan[~paired].any()
+    assert (maps.fom >= 0.0).all() and (maps.fom <= 1.0).all() and 0.5 < maps.fom.mean() < 1.0
+    half = np.arange(6_000) < 3_000
+    r = replace(likelihood.reflections, f=np.where(half, likelihood.f_mean, np.nan))
+    f, sigma = np.where(half, likelihood.f_obs, np.nan), np.where(half, likelihood.sigma, np.nan)
+    pairs = FriedelPairs(f[0], sigma[0], f[1], sigma[1], ())
+    seen = plan_sad(create("cpu", 1), r, pairs, np.array([False, False])).coefficients(values, lacking)
+    np.testing.assert_allclose(seen.fwt[~half], (values.d * lacking[0])[~half])
+    assert not seen.delfwt[~half].any() and not seen.extra[0].values[~half].any()
+    np.testing.assert_allclose(seen.fwt[half & paired], maps.fwt[half & paired])
+
+
+def test_phases_are_better_than_the_model_s() -> None:
+    """With a poor model of F′ and a good one of F″, the centroid phases lie nearer to the truth than the model's."""
+    likelihood, f_total, k = simulated(n=6_000, error=1.5)
+    values = likelihood.values(likelihood.fit(f_total, k, None), k)
+    maps = likelihood.coefficients(values, f_total)
+    weight = maps.fom * likelihood.f_mean * ~likelihood.reflections.centric
+
+    def mean_error(f: Any) -> float:
+        return float((weight * np.abs(np.angle(f * TRUE[0].conj()))).sum() / weight.sum())
+
+    best = maps.delfwt + values.d * f_total[0]
+    assert mean_error(best) < 0.85 * mean_error(f_total[0])
+    # and the figure of merit is the mean cosine of the error
+    at = maps.fom > 0.0
+    assert np.mean(np.cos(np.angle(best * TRUE[0].conj())[at])) == pytest.approx(np.mean(maps.fom[at]), abs=0.03)
+    assert isinstance(likelihood, SadLikelihood) and (likelihood.amplitudes(values, f_total) > 0.0).all()
