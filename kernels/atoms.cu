@@ -29,7 +29,8 @@ __device__ double relative(const double* v_weight, const double* weight, int ato
 
 // Isotropic atoms list[0 … m): ρ = Σ_g A_g exp(−α_g r²), α = 4π²/(b_g + B + blur), A = q a_g (α/π)^{3/2}.
 // gauss (m, 2 width): A_g, then α_g, padded with zeros; shift (m, 5): v_xyz, v_B, v_q relative, where v_xyz is given.
-// bound (m): largest |density| (or |change of density|) anywhere; peak: their maximum.
+// bound (m, 2): b and k such that |density| (or |change of density|) at a distance r is at most b exp(−k r²); peak: the
+// largest b.  For changes, half of the exponent pays for the factors r and r² before it.
 extern "C" __global__ void __launch_bounds__(128)
 prepare_iso(const double* __restrict__ xyz, const double* __restrict__ b_iso, const double* __restrict__ weight,
             const int* __restrict__ kind, const int* __restrict__ list, int m, const double* __restrict__ gauss_a,
@@ -52,7 +53,7 @@ prepare_iso(const double* __restrict__ xyz, const double* __restrict__ b_iso, co
         shift[5 * i64(t) + 3] = float(by_b);
         shift[5 * i64(t) + 4] = float(by_q);
     }
-    double radius2 = 0.0, highest = 0.0;
+    double radius2 = 0.0, highest = 0.0, slowest = 1e30;
     float* own = gauss + 2 * i64(width) * t;
     for (int g = 0; g < width; ++g) {
         double a = 0.0, alpha = 1.0;
@@ -61,14 +62,16 @@ prepare_iso(const double* __restrict__ xyz, const double* __restrict__ b_iso, co
             a = gauss_a[kind[atom] * n_gauss + g] * (alpha / PI) * sqrt(alpha / PI);
             radius2 = fmax(radius2, log(fmax(fabs(a) / cutoff, 1.0)) / alpha);
             a *= weight[atom];
-            highest += fabs(a) * (fabs(by_q) + length * sqrt(2.0 * alpha) * EXP_MINUS_HALF
+            slowest = fmin(slowest, v_xyz ? 0.5 * alpha : alpha);
+            highest += fabs(a) * (fabs(by_q) + length * 2.0 * sqrt(alpha) * EXP_MINUS_HALF
                                   + fabs(by_b) * 1.5 * alpha / FOUR_PI2);
         }
         own[g] = float(a);
         own[width + g] = float(alpha);
     }
     place(xyz + 3 * i64(atom), frac, n, sqrt(radius2), centre + 3 * i64(t), sphere + 4 * i64(t));
-    bound[t] = float(highest);
+    bound[2 * i64(t)] = float(highest);
+    bound[2 * i64(t) + 1] = float(slowest);
     raise(peak, float(highest));
 }
 
@@ -97,7 +100,7 @@ __device__ double invert(const double* u, double* s) {
     return det;
 }
 
-// Largest |v_q + rᵀSv + ½rᵀSVSr − ½tr SV| exp(−½rᵀSr), from above.
+// Largest |v_q + rᵀSv + ½rᵀSVSr − ½tr SV| exp(−¼rᵀSr), from above.
 __device__ double tangent_bound(const double* s, const double* v, const double* w, double by_q) {
     const double full[3][3] = {{s[0], s[3], s[4]}, {s[3], s[1], s[5]}, {s[4], s[5], s[2]}};
     const double turn[3][3] = {{w[0], w[3], w[4]}, {w[3], w[1], w[5]}, {w[4], w[5], w[2]}};
@@ -111,8 +114,8 @@ __device__ double tangent_bound(const double* s, const double* v, const double* 
         trace += product[i][i];
         for (int j = 0; j < 3; ++j) square += product[i][j] * product[j][i];
     }
-    return fabs(by_q) + 0.5 * fabs(trace) + sqrt(fmax(along, 0.0)) * EXP_MINUS_HALF
-           + sqrt(fmax(square, 0.0)) * EXP_MINUS_HALF * EXP_MINUS_HALF;
+    return fabs(by_q) + 0.5 * fabs(trace) + sqrt(2.0 * fmax(along, 0.0)) * EXP_MINUS_HALF
+           + 2.0 * sqrt(fmax(square, 0.0)) * EXP_MINUS_HALF * EXP_MINUS_HALF;
 }
 
 // Anisotropic atoms: ρ = Σ_g A_g exp(−½ rᵀ S_g r), S_g⁻¹ = U + (b_g + blur)/8π².
@@ -139,7 +142,7 @@ prepare_aniso(const double* __restrict__ xyz, const double* __restrict__ u_aniso
     }
     const double* u = u_aniso + 6 * i64(atom);
     const double widest = largest_eigenvalue(u);
-    double radius2 = 0.0, highest = 0.0;
+    double radius2 = 0.0, highest = 0.0, slowest = 1e30;
     float* own = gauss + 7 * i64(width) * t;
     for (int g = 0; g < width; ++g) {
         double a = 0.0, s[6] = {1.0, 1.0, 1.0, 0.0, 0.0, 0.0};
@@ -150,13 +153,15 @@ prepare_aniso(const double* __restrict__ xyz, const double* __restrict__ u_aniso
             a = gauss_a[kind[atom] * n_gauss + g] / sqrt(8.0 * PI * PI * PI * det);
             radius2 = fmax(radius2, log(fmax(fabs(a) / cutoff, 1.0)) * 2.0 * (widest + extra));
             a *= weight[atom];
+            slowest = fmin(slowest, (v_xyz ? 0.25 : 0.5) / (widest + extra));
             highest += fabs(a) * (v_xyz ? tangent_bound(s, v, w, by_q) : 1.0);
         }
         own[g] = float(a);
         for (int k = 0; k < 6; ++k) own[width + 6 * g + k] = float(s[k]);
     }
     place(xyz + 3 * i64(atom), frac, n, sqrt(radius2), centre + 3 * i64(t), sphere + 4 * i64(t));
-    bound[t] = float(highest);
+    bound[2 * i64(t)] = float(highest);
+    bound[2 * i64(t) + 1] = float(slowest);
     raise(peak, float(highest));
 }
 
@@ -170,29 +175,47 @@ __device__ void tile_range(int lo, int hi, int n, int& first, int& count, int& t
     count = count < tiles ? count : tiles;
 }
 
-// Adds each atom's bound, in units of 2⁻²⁴ of the highest, to all tiles of 8³ points that its sphere can touch: no
-// point of a tile can then hold more than the tile's sum.  ``reach`` (3) is |a*|, |b*|, |c*| in points per Å.
+// Least number of grid steps from an atom near point c to tile ``tile`` of an axis of n points.
+__device__ int steps_to_tile(int c, int tile, int n) {
+    const int low = tile * TILE, high = min(low + TILE, n) - 1, at = wrapped(c, n);
+    if (at >= low && at <= high) return 0;
+    const int up = wrapped(low - at, n), down = wrapped(at - high, n);
+    return max(min(up, down) - 1, 0);  // the atom is within half a step of c
+}
+
+// Adds what each atom can have at most in a tile, in units of 2⁻²⁴ of the highest, to all tiles of 8³ points that its
+// sphere can touch: no point of a tile can then hold more than the tile's sum.  ``reach`` (3) is |a*|, |b*|, |c*| in
+// points per Å, so that k steps along an axis are at least k/reach Å.
 extern "C" __global__ void __launch_bounds__(128)
 tile_bounds(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ bound, int m,
             const float* __restrict__ reach, int nu, int nv, int nw, const int* __restrict__ peak,
             u64* __restrict__ tiles) {
     const int t = thread_index();
-    if (t >= m || bound[t] <= 0.0f) return;
+    if (t >= m || bound[2 * i64(t)] <= 0.0f) return;
     const int n[3] = {nu, nv, nw};
-    int first[3], count[3], times[3];
-    u64 units = u64(ceil(double(bound[t]) / double(__int_as_float(peak[0])) * 16777216.0));
+    const float decay = bound[2 * i64(t) + 1];
+    int first[3], count[3], tile[3], times = 1;
     for (int k = 0; k < 3; ++k) {
         const int half = int(ceilf(sphere[4 * i64(t) + 3] * reach[k])) + 1;
         const int c = centre[3 * i64(t) + k];
-        tile_range(c - half, c + half, n[k], first[k], count[k], times[k]);
-        units *= u64(times[k]);
+        int met;
+        tile_range(c - half, c + half, n[k], first[k], count[k], met);
+        times *= met;
     }
-    const int tv = (nv + TILE - 1) / TILE, tw = (nw + TILE - 1) / TILE, tu = (nu + TILE - 1) / TILE;
+    const float units = bound[2 * i64(t)] / __int_as_float(peak[0]) * 16777216.0f * times;
+    const int tu = (nu + TILE - 1) / TILE, tv = (nv + TILE - 1) / TILE, tw = (nw + TILE - 1) / TILE;
     for (int i = 0; i < count[0]; ++i)
         for (int j = 0; j < count[1]; ++j)
-            for (int k = 0; k < count[2]; ++k)
-                atomicAdd(&tiles[(i64((first[0] + i) % tu) * tv + (first[1] + j) % tv) * tw + (first[2] + k) % tw],
-                          units);
+            for (int k = 0; k < count[2]; ++k) {
+                tile[0] = (first[0] + i) % tu;
+                tile[1] = (first[1] + j) % tv;
+                tile[2] = (first[2] + k) % tw;
+                float distance = 0.0f;
+                for (int a = 0; a < 3; ++a)
+                    distance = fmaxf(distance, steps_to_tile(centre[3 * i64(t) + a], tile[a], n[a]) / reach[a]);
+                atomicAdd(&tiles[(i64(tile[0]) * tv + tile[1]) * tw + tile[2]],
+                          u64(ceilf(units * expf(-decay * distance * distance)) + 1.0f));
+            }
 }
 
 // scale[0], scale[1]: powers of two with which the largest possible sum fits into 32 and 64 bits; scale[2]: the

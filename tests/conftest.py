@@ -11,12 +11,42 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(params=["reference", "cpu"])
+@pytest.fixture(params=["reference", "cpu", "shim", pytest.param("cuda", marks=pytest.mark.gpu)])
 def backend(request: pytest.FixtureRequest) -> Any:
-    """Every backend in turn: a test that takes this fixture runs once on each."""
+    """Every backend in turn: a test that takes this fixture runs once on each.
+
+    ``shim`` is the cuda backend with its kernels executed on the CPU, ``cuda`` the same on a GPU.
+    """
     from gpurefine.backend import create
 
+    if request.param == "shim":
+        return shim_backend()
+    if request.param == "cuda":
+        return gpu_backend()
     return create(request.param, 2)
+
+
+def shim_backend() -> Any:
+    """The cuda backend on the CPU; operations without a kernel are the cpu backend's."""
+    import shim_device
+
+    from gpurefine.backend import create
+    from gpurefine.backend.cuda.backend import CudaBackend
+
+    if shim_device.compiler() is None:
+        pytest.skip("g++ is not installed")
+    return CudaBackend(shim_device.ShimDevice(), substitute=create("cpu", 2))
+
+
+def gpu_backend() -> Any:
+    """The cuda backend on the first GPU."""
+    from gpurefine.backend import create
+    from gpurefine.backend.create import automatic_device
+
+    device = automatic_device()
+    if isinstance(device, str):
+        pytest.skip(f"no GPU: {device}")
+    return create("auto", 2)
 
 
 @pytest.fixture(scope="session")

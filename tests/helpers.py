@@ -83,3 +83,8 @@ def check_adjoint(
     assert scale > 0.0, "the forward image or w is zero: the check would say nothing"
     error = abs(inner(image, w) - inner(v, back)) / scale
     assert error < tolerance, f"adjoint is off by {error:.2e} of the norms (tolerance {tolerance:.0e})"
+
+
+def precision(backend: Any) -> str:
+    """``double`` for the reference backend, ``single`` for those that compute densities in single precision."""
+    return "double" if backend.name == "reference" else "single"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ REGIMES = (
     (300.0, 1.0, 25.0, 3.0, 4.0),
     (1.0, 0.2, 1e-4, 1.0, 50.0),
 )
+
+
+gauss_legendre = lru_cache(np.polynomial.legendre.leggauss)
 
 
 def rice(backend: Any, fo: Any, fc: Any, d: Any, s: Any, epsilon: Any, sigma: Any, centric: bool) -> Any:
@@ -44,7 +48,7 @@ def test_probability_is_one_and_information_is_the_mean_square_slope(backend: An
     """By quadrature over F_o: ∫p = 1, E[∂LL/∂|F_c|] = 0 and E[(∂LL/∂|F_c|)²] is what the table gives."""
     fc, d, s, epsilon, sigma = regime
     total = variance(s, epsilon, sigma, centric)
-    node, weight = np.polynomial.legendre.leggauss(2000)
+    node, weight = gauss_legendre(2000)
     low, high = max(0.0, d * fc - 9.0 * np.sqrt(total)), d * fc + 9.0 * np.sqrt(total)
     fo = low + 0.5 * (high - low) * (node + 1.0)
     result = rice(backend, fo, fc, d, s, epsilon, sigma, centric)

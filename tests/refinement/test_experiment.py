@@ -18,6 +18,7 @@ from gpurefine.refinement.experiment import Experiment
 from gpurefine.refinement.maps import map_coefficients
 from gpurefine.refinement.timing import Timer
 from gpurefine.target.rice import plan_rice
+from helpers import precision
 
 N = 30
 
@@ -64,8 +65,8 @@ def shifted(atoms: Scatterers, x: Any) -> Scatterers:
     return replace(atoms, xyz=atoms.xyz + x[: 3 * N].reshape(N, 3), b_iso=atoms.b_iso + x[3 * N :])
 
 
-TOLERANCE = {"reference": 1e-6, "cpu": 2e-3}
-STEP = {"reference": 2e-4, "cpu": 4e-3}
+TOLERANCE = {"double": 1e-6, "single": 2e-3}
+STEP = {"double": 2e-4, "single": 4e-3}
 
 
 @pytest.mark.parametrize("solvent", ["mask", "none", "both"])
@@ -86,14 +87,14 @@ def test_gradient_of_the_whole_chain(backend: Any, solvent: str) -> None:
         v[slice(0, 3 * N) if kind == "xyz" else slice(3 * N, 4 * N)] = rng.normal(size=3 * N if kind == "xyz" else N)
         v[3 * N :][atoms.is_aniso] = 0.0
         # steps are of the size of the quantity's own scale: B in tens of Å²
-        h = STEP[backend.name] * (1.0 if kind == "xyz" else 10.0)
+        h = STEP[precision(backend)] * (1.0 if kind == "xyz" else 10.0)
 
         def value(t: float, v: Any = v) -> float:
             return ex.value(ex.structure_factors(shifted(atoms, t * v)))
 
         expected = (8.0 * (value(h) - value(-h)) - value(2.0 * h) + value(-2.0 * h)) / (12.0 * h)
         size = float(np.linalg.norm(gradient * (v != 0.0)) * np.linalg.norm(v) / np.sqrt(np.count_nonzero(v)))
-        assert abs(gradient @ v - expected) < TOLERANCE[backend.name] * size, kind
+        assert abs(gradient @ v - expected) < TOLERANCE[precision(backend)] * size, kind
     assert (np.linalg.eigvalsh(information.xyz) > 0.0).all() and (information.b_iso > 0.0).all()
 
 

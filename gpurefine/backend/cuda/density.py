@@ -128,7 +128,7 @@ class DensityOps(MapOps):
                 self.buffer(f"{name}.sphere", (m, 4), np.float32),
                 self.buffer(f"{name}.gauss", (m, size * grid.width), np.float32),
                 self.buffer(f"{name}.shift", (m, 5 if name == "iso" else 10), np.float32) if tangent else None,
-                self.buffer(f"{name}.bound", m, np.float32),
+                self.buffer(f"{name}.bound", (m, 2), np.float32),
             )
             self.launch(
                 f"prepare_{name}", m, moving.xyz, moving.b_iso if name == "iso" else moving.u_aniso, moving.weight,
