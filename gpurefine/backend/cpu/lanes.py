@@ -15,6 +15,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .exponential import COEFFICIENTS
@@ -243,3 +244,15 @@ def clear(_context: Any, target: Any) -> Any:
         e.store(ir.Constant(_VECTOR, [0.0] * LANES), e.given[0])
 
     return _emit((_ADDRESS,), write)
+
+
+@intrinsic
+def fill_bytes(_context: Any, target: Any, value: Any, n: Any) -> Any:
+    """fill_bytes(target, value, n): n bytes of one value; none for n ≤ 0."""
+
+    def write(e: _Emitter) -> None:
+        b, (target, value, n) = e.builder, e.given
+        with b.if_then(b.icmp_signed(">", n, ir.Constant(n.type, 0))):
+            cgutils.memset(b, b.inttoptr(target, ir.IntType(8).as_pointer()), n, b.trunc(value, ir.IntType(8)))
+
+    return _emit((_ADDRESS,) * 3, write)

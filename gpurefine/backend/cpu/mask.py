@@ -6,129 +6,85 @@ import math
 
 import numba as nb
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from ..stencil import ball
-from .rows import Array, row_span, slab_lists, wrapped
-from .slabs import plane_ranges
+from .lanes import fill_bytes
+from .regions import clear_runs, find_runs, region_sizes
+from .rows import Array, wrapped
+from .slabs import atoms_of_slabs, plane_ranges, share_planes
+from .sphere import grid_metric, row_points, row_range
 from .threads import Threads
 
 
 @nb.njit(parallel=True, cache=True)
-def _mark(grid: Array, orth: Array, fractional: Array, reciprocal: Array, radius: Array, slab_size: int) -> None:
-    """Set grid to 0 inside the spheres of all given atoms (symmetry copies listed explicitly)."""
-    nu, nv, nw = grid.shape
+def _mark(
+    rows: Array, nu: int, nv: int, orth: Array, fractional: Array, reciprocal: Array, radius: Array, n_slab: int
+) -> None:
+    """Set rows (nu nv, nw) to 0 inside the spheres of all given atoms (symmetry copies listed explicitly)."""
+    nw = rows.shape[1]
+    gaa, g2, gbb, ww, sa, sb, _ = grid_metric(orth, nu, nv, nw)
+    inverse = 1.0 / ww
     first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
-    n_slab = (nu + slab_size - 1) // slab_size
-    start, atom = slab_lists(first, last, nu, slab_size, n_slab)
-    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
-    ww = wx * wx + wy * wy + wz * wz
+    bounds = share_planes(first, last, nu, n_slab)
+    start, atom = atoms_of_slabs(first, last, nu, bounds)
     for slab in nb.prange(n_slab):
+        low, high = bounds[slab], bounds[slab + 1]
         for entry in range(start[slab], start[slab + 1]):
             a = atom[entry]
             r2 = radius[a] * radius[a]
-            fv, fw = fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
-            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
+            fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
-                if u // slab_size != slab:
+                if u < low or u >= high:
                     continue
-                du = i / nu - fractional[a, 0]
+                di = i - fu
+                j1, j2 = row_range(r2 - (gaa - 0.25 * g2 * g2 / gbb) * di * di, g2, gbb, di, fv)
                 for j in range(j1, j2 + 1):
-                    dv = (j - fv) / nv
-                    dw = -fw / nw
-                    px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
-                    py = orth[1, 1] * dv + orth[1, 2] * dw
-                    pz = orth[2, 2] * dw
-                    k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
-                    v = wrapped(j, nv)
-                    for k in range(k1, k2 + 1):
-                        grid[u, v, wrapped(k, nw)] = 0
+                    dj = j - fv
+                    rest = r2 - gaa * di * di - (g2 * di + gbb * dj) * dj
+                    k1, n = row_points(fw - sa * di - sb * dj, -(2**40), rest, inverse)
+                    row = rows.ctypes.data + (u * nv + wrapped(j, nv)) * nw
+                    if n >= nw:
+                        fill_bytes(row, 0, nw)
+                    elif n > 0:
+                        k = wrapped(k1, nw)
+                        fill_bytes(row + k, 0, min(n, nw - k))
+                        fill_bytes(row, 0, k + n - nw)
 
 
 @nb.njit(parallel=True, cache=True)
-def _shrink(marked: Array, stencil: Array, out: Array) -> None:
-    """out = 1 where a solvent point of ``marked`` lies within the stencil of grid offsets."""
-    nu, nv, nw = marked.shape
-    for u in nb.prange(nu):
-        for v in range(nv):
-            for w in range(nw):
-                value = marked[u, v, w]
-                if value == 0:
-                    for n in range(len(stencil)):
-                        uu = wrapped(u + stencil[n, 0], nu)
-                        vv = wrapped(v + stencil[n, 1], nv)
-                        ww = wrapped(w + stencil[n, 2], nw)
-                        if marked[uu, vv, ww] != 0:
-                            value = 1
-                            break
-                out[u, v, w] = value
+def _shrink(rows: Array, nu: int, nv: int, first: Array, begin: Array, end: Array, stencil: Array) -> None:
+    """Set rows (nu nv, nw) to 1 near the runs of solvent of :func:`~.regions.find_runs`.
 
-
-@nb.njit(parallel=True, cache=True)
-def _label_sizes(labels: Array, n: int) -> Array:
-    """Number of points of each label 0 … n."""
-    nu, nv, nw = labels.shape
-    part = np.zeros((nu, n + 1), np.int64) if n < 2000 else np.zeros((1, n + 1), np.int64)
-    if n < 2000:
-        for u in nb.prange(nu):
-            for v in range(nv):
-                for w in range(nw):
-                    part[u, labels[u, v, w]] += 1
-    else:
-        for u in range(nu):
-            for v in range(nv):
-                for w in range(nw):
-                    part[0, labels[u, v, w]] += 1
-    return part.sum(axis=0)
-
-
-@nb.njit(parallel=True, cache=True)
-def _clear(mask: Array, labels: Array, small: Array) -> None:
-    """Set mask to 0 at points whose label is small."""
-    nu, nv, nw = labels.shape
-    for u in nb.prange(nu):
-        for v in range(nv):
-            for w in range(nw):
-                if small[labels[u, v, w]]:
-                    mask[u, v, w] = 0
-
-
-def remove_small_regions(mask: NDArray[np.int8], min_points: float) -> None:
-    """Set to 0, in place, connected regions of mask == 1 with fewer than ``min_points`` points.
-
-    Regions that touch through the cell's faces are one; all bookkeeping but the labelling itself is on labels, not
-    points.
+    ``stencil`` (k, 4) are steps along a and b and the first and last step along c.
     """
-    labels, n = scipy.ndimage.label(mask)
-    root = np.arange(n + 1)
+    nw = rows.shape[1]
+    for r in nb.prange(nu * nv):
+        u, v = r // nv, r % nv
+        row = rows.ctypes.data + r * nw
+        for n in range(len(stencil)):
+            s = wrapped(u - stencil[n, 0], nu) * nv + wrapped(v - stencil[n, 1], nv)
+            for k in range(first[s], first[s + 1]):
+                b, e = begin[k] + stencil[n, 2], end[k] + stencil[n, 3]
+                if e - b >= nw:
+                    fill_bytes(row, 1, nw)
+                    continue
+                fill_bytes(row + max(b, 0), 1, min(e, nw) - max(b, 0))
+                fill_bytes(row + nw + b, 1, -b)
+                fill_bytes(row, 1, e - nw)
 
-    def find(a: int) -> int:
-        while root[a] != a:
-            root[a] = root[root[a]]
-            a = int(root[a])
-        return a
 
-    for axis in range(3):
-        low = np.take(labels, 0, axis=axis).ravel().astype(np.int64)
-        high = np.take(labels, -1, axis=axis).ravel()
-        both = (low > 0) & (high > 0)
-        for key in np.unique(low[both] * (n + 1) + high[both]):
-            ra, rb = find(int(key // (n + 1))), find(int(key % (n + 1)))
-            if ra != rb:
-                root[max(ra, rb)] = min(ra, rb)
-    merged = np.array([find(a) for a in range(n + 1)])
-    size = np.bincount(merged, _label_sizes(labels, n), minlength=n + 1)[merged]
-    small = size < min_points
-    small[0] = False
-    if small.any():
-        _clear(mask, labels, small)
+def _columns(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(k, 4): steps along a and b, and the first and last step along c, of a ball's offsets (n, 3) and its centre."""
+    found: dict[tuple[int, int], list[int]] = {(0, 0): [0]}
+    for a, b, c in offsets.tolist():
+        found.setdefault((a, b), []).append(c)
+    return np.array([(a, b, min(c), max(c)) for (a, b), c in found.items()], np.int64)
 
 
 class MaskOps(Threads):
-    """The solvent mask with numba and SciPy."""
+    """The solvent mask with numba."""
 
     def solvent_mask(
         self,
@@ -140,16 +96,19 @@ class MaskOps(Threads):
         min_volume: float,
     ) -> NDArray[np.float32]:
         """See :class:`gpurefine.backend.ops.MaskOps`."""
-        self.use(0.02 * float(np.prod(shape)))
-        marked = np.ones(shape, np.int8)
+        nu, nv, nw = shape
+        self.use(0.008 * float(np.prod(shape)))
+        mask = np.ones((nu * nv, nw), np.int8)
         reciprocal = np.linalg.norm(np.linalg.inv(orth), axis=1)
-        _mark(marked, orth, fractional - np.floor(fractional), reciprocal, radius, 8)
-        stencil = ball(shape, orth, shrink_radius)
-        if len(stencil):
-            out = np.empty_like(marked)
-            _shrink(marked, stencil, out)
-        else:
-            out = marked
-        point = abs(float(np.linalg.det(orth))) / float(np.prod(shape))
-        remove_small_regions(out, min_volume / point)
-        return out.astype(np.float32)
+        slabs = 1 if self.threads == 1 else 3 * self.threads
+        _mark(mask, nu, nv, orth, fractional - np.floor(fractional), reciprocal, radius, slabs)
+        first, begin, end = find_runs(mask)
+        offsets = ball(shape, orth, shrink_radius)
+        if len(offsets):
+            _shrink(mask, nu, nv, first, begin, end, _columns(offsets))
+            first, begin, end = find_runs(mask)
+        size = region_sizes(nu, nv, nw, first, begin, end)
+        least = min_volume * float(np.prod(shape)) / abs(float(np.linalg.det(orth)))
+        if len(size) and size.min() < least:
+            clear_runs(mask, first, begin, end, size, least)
+        return mask.reshape(shape).astype(np.float32)
