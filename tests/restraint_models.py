@@ -103,13 +103,18 @@ def random_model(seed: int = 0) -> tuple[F64, Topology, Crystal]:
     return xyz, top, box
 
 
+def on_host(array: Any) -> Any:
+    """``array`` as NumPy's, also one of the stand-in for a device."""
+    return getattr(array, "memory", array)
+
+
 def dense(matrices: list[BlockMatrix]) -> F64:
     """The sum of block matrices as one full array."""
     n, side = matrices[0].diagonal.shape[:2]
     full = np.zeros((n, side, n, side))
     for matrix in matrices:
-        full[np.arange(n), :, np.arange(n), :] += matrix.diagonal
-        for (i, j), block in zip(matrix.pattern.pairs, matrix.off, strict=True):
+        full[np.arange(n), :, np.arange(n), :] += on_host(matrix.diagonal)
+        for (i, j), block in zip(matrix.pattern.pairs, on_host(matrix.off), strict=True):
             full[i, :, j, :] += block
             full[j, :, i, :] += block.T
     return full.reshape(n * side, n * side)

@@ -8,17 +8,20 @@ import gemmi
 import numpy as np
 import pytest
 import shim_device
-from restraint_models import bonds, crystal, random_model, topology
-from shim_device import ShimArray, ShimDevice
+from restraint_models import bonds, crystal, on_host, random_model, topology
+from shim_device import ShimDevice
 
 from gpurefine.backend import create
 from gpurefine.backend.cuda.contacts import START_CAPACITY
 from gpurefine.backend.cuda.restraints import RestraintOps
 from gpurefine.backend.ops_restraints import ContactRules
 from gpurefine.config import ChemistryOptions
+from gpurefine.constants import EIGHT_PI2
 from gpurefine.io.symmetry import crystal_from_gemmi
 from gpurefine.io.topology import build_model
+from gpurefine.model.special import find_special_positions
 from gpurefine.restraints.adp import AdpRestraints
+from gpurefine.restraints.adp_tensors import TensorRestraints
 from gpurefine.restraints.arrays import symmetry_arrays
 from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
@@ -28,9 +31,15 @@ pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is n
 REFERENCE = create("reference")
 
 
-def on_host(array: Any) -> Any:
-    """``array`` as NumPy's, wherever it is."""
-    return array.memory.copy() if isinstance(array, ShimArray) else array
+def tensors_of(b_iso: Any) -> tuple[Any, Any]:
+    """Two atoms of three anisotropic, and tensors (n, 6) of about the given B whose axes lie anyhow."""
+    rng, n = np.random.default_rng(len(b_iso)), len(b_iso)
+    turn = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0]
+    principal = b_iso[:, None] / EIGHT_PI2 * np.exp(rng.normal(0.0, 0.4, (n, 3)))
+    is_aniso = np.arange(n) % 3 > 0
+    principal[~is_aniso] = principal[~is_aniso, :1]
+    full = np.einsum("nij,nj,nkj->nik", turn, principal, turn)
+    return is_aniso, full[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
 
 
 def everything(xyz: Any, b_iso: Any, top: Any, box: Any, ops: Any) -> dict[str, Any]:
@@ -50,7 +59,10 @@ def everything(xyz: Any, b_iso: Any, top: Any, box: Any, ops: Any) -> dict[str, 
         "plane": np.abs(residuals.plane),
     }
     found |= {kind: getattr(residuals, kind) for kind in ("bond", "angle", "torsion", "chiral")}
-    for name, restraints, at in (("geometry", geometry, xyz), ("vdw", nonbonded, xyz), ("adp", adp, b_iso)):
+    is_aniso, u = tensors_of(b_iso)
+    similar = TensorRestraints(adp, find_special_positions(box, xyz), is_aniso, ops)
+    parts = (("geometry", geometry, xyz), ("vdw", nonbonded, xyz), ("adp", adp, b_iso), ("tensors", similar, u))
+    for name, restraints, at in parts:
         result = restraints.evaluate(at, True)  # type: ignore[attr-defined]
         slope = restraints.evaluate(at, False)  # type: ignore[attr-defined]
         found[f"{name} value"] = np.array([result.value, restraints.value(at)])  # type: ignore[attr-defined]
