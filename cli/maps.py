@@ -9,6 +9,9 @@ import click
 from .options import GroupedCommand, config_from, config_options
 from .refine import config_file_option, run_job
 
+AS_IT_IS = {"rigid": False, "rigid_domain": (), "rigid_file": None}
+"""What a configuration file may ask of refinement does not move the model here."""
+
 
 @click.command(cls=GroupedCommand, short_help="Maps and statistics of a model as it is.")
 @click.argument("model", metavar="MODEL", required=False)
@@ -19,7 +22,7 @@ from .refine import config_file_option, run_job
 )  # fmt: skip
 @config_file_option()
 @click.option("--write-model", is_flag=True, help="Write the model too, with the statistics in its header.")
-@config_options(without=("refine",))
+@config_options(without=("refine", "groups"))
 def maps(
     model: str | None, data: str | None, prefix: str | None, config_file: str | None, write_model: bool, **values: Any
 ) -> None:
@@ -28,4 +31,5 @@ def maps(
     Scale, bulk solvent and error model are fitted as in a refinement; the atoms stay where they are.
     """
     files = {"model": model, "data_file": data, "prefix": prefix}
-    run_job(config_from(files, config_file, values, "_maps", refine={"cycles": 0}), write_model=write_model)
+    config = config_from(files, config_file, values, "_maps", refine={"cycles": 0}, groups=AS_IT_IS)
+    run_job(config, write_model=write_model)

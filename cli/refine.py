@@ -38,7 +38,7 @@ def run_job(config: Config, write_model: bool = True) -> None:
     """Run the job with the console attached."""
     from gpurefine import job
 
-    with Console(config.refine.cycles, config.run.quiet) as console:
+    with Console(config.cycles, config.run.quiet) as console:
         result = job.run(config, command=command_line(), progress=console, write_model=write_model)
     closing(console, result)
 

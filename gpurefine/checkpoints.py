@@ -93,7 +93,10 @@ class Keeper:
 def input_files(config: Config) -> list[str]:
     """The files that a run reads, in the order of the options; the monomer library is a folder and not among them."""
     data = config.data
-    named = [config.model, config.data_file, data.free_file, data.phases_file, *config.chemistry.ligand]
+    named = [
+        config.model, config.data_file, data.free_file, data.phases_file, *config.chemistry.ligand,
+        *config.groups.files,
+    ]
     return [name for name in named if name]
 
 

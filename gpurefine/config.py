@@ -203,6 +203,45 @@ class AnomalousOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupOptions:
+    """Groups of atoms that are refined as one."""
+
+    rigid: bool = option(
+        False,
+        "Refine rigid bodies before anything else: one a chain, unless --rigid-domain or --rigid-file say otherwise.",
+    )
+    rigid_domain: tuple[str, ...] = option(
+        (), 'Residues of one rigid body, such as "A 1-90" or "A 1-90, B 5-40"; may be given several times.',
+        metavar="RANGES",
+    )
+    rigid_file: str | None = option(
+        None, "File of rigid bodies: ranges such as A 1-90, B 5-40, one body a line, or REFMAC's RIGIDBODY lines.",
+        metavar="FILE",
+    )
+    rigid_cycles: int = option(15, "Number of rigid-body cycles.", metavar="N")
+    rigid_start: float = option(
+        8.0, "Resolution of the first rigid-body cycles, from which the limit steps up to that of the data; a lower "
+        "resolution (12, 15) finds bodies that are farther away.", "Å", metavar="D",
+    )
+
+    def __post_init__(self) -> None:
+        if self.rigid_cycles < 1:
+            raise UsageError("--rigid-cycles must be 1 or more.")
+        if not 1.0 <= self.rigid_start <= 50.0:
+            raise UsageError("--rigid-start must lie between 1 and 50 Å.")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that groups are read from."""
+        return tuple(name for name in (self.rigid_file,) if name)
+
+    @property
+    def wants_rigid(self) -> bool:
+        """Whether rigid bodies are refined."""
+        return bool(self.rigid or self.rigid_domain or self.rigid_file)
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """Where and how the program runs."""
 
@@ -257,7 +296,13 @@ class Config:
     solvent: SolventOptions = SolventOptions()
     refine: RefineOptions = RefineOptions()
     anomalous: AnomalousOptions = AnomalousOptions()
+    groups: GroupOptions = GroupOptions()
     run: RunOptions = RunOptions()
+
+    @property
+    def cycles(self) -> int:
+        """Number of cycles of all stages."""
+        return self.refine.cycles + (self.groups.rigid_cycles if self.groups.wants_rigid else 0)
 
     def output(self, suffix: str) -> Path:
         """Path of the output file with ``suffix`` (".mtz")."""

@@ -19,6 +19,7 @@ from .checkpoints import Keeper, Start, check_problem, input_files, read_start
 from .config import GROUPS, Config, RefineOptions
 from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, UsageError
 from .fcalc import StructureFactors, structure_factors
+from .group_choice import choose_groups
 from .io.anomalous_input import Scattering, with_anomalous
 from .io.atomic import SUFFIXES, check_output_folder
 from .io.outputs import write_all
@@ -30,6 +31,7 @@ from .model.records import CycleRecord, Report
 from .refinement import refine as loop
 from .refinement.anomalous import refined_factors
 from .refinement.checkpoint import Snapshot, restore, take
+from .refinement.groups import MovingGroups
 from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
 from .refinement.report import final_report
@@ -79,7 +81,7 @@ class Problem:
     Attributes:
         config: the options; model, data: what was read; chemistry: atoms and restraints;
         scattering: form factors, and Friedel pairs that are refined against; messages: what the user is to
-            be told.
+            be told; groups: what is refined as one.
     """
 
     config: Config
@@ -90,6 +92,7 @@ class Problem:
     backend: Backend
     timer: Timer
     messages: tuple[str, ...]
+    groups: MovingGroups
 
     def refine(self, cycles: int | None = None, progress: Progress | None = None) -> Result:
         """Refine for ``cycles`` cycles (default: as configured); ``progress`` gets sentences and cycle records.
@@ -120,7 +123,7 @@ class Problem:
         objective, told = build_objective(
             self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
             self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
-            self.scattering.anomalous,
+            self.scattering.anomalous, self.groups,
         )
         messages = [*self.messages, *told]
         _tell(progress, told)
@@ -216,22 +219,23 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     _tell(progress, [*model.messages, *data.messages])
     with timer("topology"):
         chemistry = build_model(model.structure, data.crystal, config.chemistry)
-    _tell(progress, chemistry.messages)
+        groups, told = choose_groups(config, model, chemistry)
+    _tell(progress, [*chemistry.messages, *told])
     if not data.reflections.work.any():
         raise InputError(f"No working reflection is left in {config.data_file}; check the free set and the limits.")
-    told: list[str] = []
     elements = chemistry.atoms.scatterer_names
     if data.phases is not None:
         with timer("phases"):
-            phases, told = place_by_atoms(
+            phases, about_phases = place_by_atoms(
                 backend, data.phases, data.crystal, data.reflections, chemistry.atoms, xray_gaussians(elements)
             )
             data = replace(data, phases=phases)
-        _tell(progress, told)
+        told += about_phases
+        _tell(progress, about_phases)
     scattering = with_anomalous(xray_gaussians(elements), elements, data, config.anomalous)
     _tell(progress, scattering.messages)
     messages = (*model.messages, *data.messages, *chemistry.messages, *told, *scattering.messages)
-    return Problem(config, model, data, chemistry, scattering, backend, timer, messages)
+    return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups)
 
 
 def run(config: Config, command: str = "", progress: Progress | None = None, write_model: bool = True) -> Result:
@@ -247,7 +251,7 @@ def run(config: Config, command: str = "", progress: Progress | None = None, wri
     check_output_folder(config.prefix, input_files(config))
     problem = prepare(config, progress)
     keeper = None
-    if write_model and config.refine.cycles > 0:
+    if write_model and config.cycles > 0:
         keeper = Keeper(config, problem.backend, problem.chemistry, problem.data, False)
     return _complete(problem, keeper, None, command, progress, write_model)
 
@@ -287,11 +291,11 @@ def resume(
 def _start(prefix: str, cycles: int | None, quiet: bool | None) -> Start:
     """The checkpoint with what may be changed."""
     start = read_start(prefix)
-    if cycles is not None and cycles < start.cycle:
-        raise UsageError(f"--cycles {cycles} is too few: the run to be resumed has finished cycle {start.cycle}.")
     config = start.config
     if cycles is not None:
         config = replace(config, refine=replace(config.refine, cycles=cycles))
+        if config.cycles < start.cycle:
+            raise UsageError(f"--cycles {cycles} is too few: the run to be resumed has finished cycle {start.cycle}.")
     if quiet is not None:
         config = replace(config, run=replace(config.run, quiet=quiet))
     return replace(start, config=config)
@@ -313,7 +317,7 @@ def _complete(
             if result.stopped is not None:
                 raise
             last = result.report.cycles[-1].cycle
-            result.report.messages.append(_what_stopped(error, last, config.refine.cycles))
+            result.report.messages.append(_what_stopped(error, last, config.cycles))
             result = replace(result.write(config.prefix, command, write_model), stopped=error)
     except (KeyboardInterrupt, OutputError) as error:
         if not keeper.usable:
@@ -326,7 +330,7 @@ def _complete(
         keeper.remove()
         return result
     last = result.report.cycles[-1].cycle
-    what = f"{_what_stopped(result.stopped, last, config.refine.cycles)} Written: {', '.join(result.files)}."
+    what = f"{_what_stopped(result.stopped, last, config.cycles)} Written: {', '.join(result.files)}."
     if isinstance(result.stopped, NumericalError):
         keeper.remove()  # the same cycle would fail again
         raise NumericalError(what) from result.stopped

@@ -16,6 +16,7 @@ from gpurefine.config import (
     ChemistryOptions,
     Config,
     DataOptions,
+    GroupOptions,
     RefineOptions,
     RunOptions,
     SolventOptions,
@@ -44,6 +45,7 @@ FULL = Config(
         shake_seed=4,
     ),
     AnomalousOptions(True, 0.98, ("Se,-8,4",), True),
+    GroupOptions(rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0),
     RunOptions("cpu", 2, True, True),
 )  # fmt: skip
 

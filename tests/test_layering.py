@@ -18,7 +18,7 @@ LAYERS = (
     {"cli"},
     {"__init__"},
     {"job"},
-    {"fcalc", "checkpoints"},
+    {"fcalc", "checkpoints", "group_choice"},
     {"refinement", "io"},
     {"forward", "target", "restraints", "params"},
     {"model", "optimise"},

@@ -8,11 +8,12 @@ as 11 22 33 12 13 23, S as S22−S11, S11−S33, S12, S13, S23, S21, S31, S32.  
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.gaussians import full_tensors
 from ..constants import VOIGT
 
 F64 = NDArray[np.float64]
@@ -78,7 +79,6 @@ class TlsGroups:
     origin: F64
     start: F64
     total_given: bool = False
-    sources: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
         return len(self.names)
@@ -159,3 +159,25 @@ class Tensors:
         screw = d @ self.s
         t = self.t + d @ self.l @ back + screw + np.swapaxes(screw, 1, 2)
         return Tensors(t, self.l, self.s + self.l @ back)
+
+
+def by_position(groups: TlsGroups, values: F64, xyz: F64, slope_u: F64) -> F64:
+    """Slope (n, 3) per Å that comes from U of the groups' motion ``values`` (g, 20) changing with position.
+
+    Args:
+        slope_u: (n, 6) dL/dU with both off-diagonal elements moved together.
+    """
+    out = np.zeros_like(xyz)
+    inside = groups.inside
+    own = groups.member[inside]
+    tensors = Tensors.of(values)
+    libration, screw = tensors.l[own], tensors.s[own]
+    a = cross_matrix(xyz[inside] - groups.origin[own])
+    weight = full_tensors(slope_u[inside]) * (0.5 + 0.5 * np.eye(3))  # Σ_ij w_ij U_ij with w symmetric
+    # U = … + A (L Aᵀ + S) + its transpose: dU = dA M + Mᵀ dAᵀ with M = L Aᵀ + S, and w is symmetric
+    half = libration @ np.swapaxes(a, 1, 2) + screw
+    by_a = 2.0 * weight @ np.swapaxes(half, 1, 2)
+    out[inside] = np.stack(
+        [by_a[:, 1, 2] - by_a[:, 2, 1], by_a[:, 2, 0] - by_a[:, 0, 2], by_a[:, 0, 1] - by_a[:, 1, 0]], axis=1
+    )
+    return out

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
 from ..constants import B_MIN, DEGREE, EIGHT_PI2
-from ..model.tls import N_TLS, Tensors, TlsGroups, cross_matrix
+from ..errors import NumericalError
+from ..model.tensors import TRACE
+from ..model.tls import N_TLS, TlsGroups
+from .tensors import tensors_of
 from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
@@ -28,36 +31,6 @@ SMALLEST_U = B_MIN / EIGHT_PI2
 
 HALVINGS = 12
 """Times a group's shift is halved to keep its atoms' U positive definite before it is given up."""
-
-IDENTITY = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-
-
-def own_displacement(values: AtomValues, is_aniso: NDArray[np.bool_]) -> F64:
-    """U (n, 6) Å² of every atom without the motion of its group."""
-    return np.where(is_aniso[:, None], values.u_aniso, values.b_iso[:, None] / EIGHT_PI2 * IDENTITY)
-
-
-def by_position(groups: TlsGroups, values: F64, xyz: F64, slope_u: F64) -> F64:
-    """Slope (n, 3) per Å that comes from U of the groups' motion ``values`` (g, 20) changing with position.
-
-    Args:
-        slope_u: (n, 6) dL/dU with both off-diagonal elements moved together.
-    """
-    out = np.zeros_like(xyz)
-    inside = groups.inside
-    own = groups.member[inside]
-    tensors = Tensors.of(values)
-    libration, screw = tensors.l[own], tensors.s[own]
-    a = cross_matrix(xyz[inside] - groups.origin[own])
-    weight = full_tensors(slope_u[inside]) * (0.5 + 0.5 * np.eye(3))  # Σ_ij w_ij U_ij with w symmetric
-    # U = … + A (L Aᵀ + S) + its transpose: dU = dA M + Mᵀ dAᵀ with M = L Aᵀ + S, and w is symmetric
-    half = libration @ np.swapaxes(a, 1, 2) + screw
-    by_a = 2.0 * weight @ np.swapaxes(half, 1, 2)
-    out[inside] = np.stack(
-        [by_a[:, 1, 2] - by_a[:, 2, 1], by_a[:, 2, 0] - by_a[:, 0, 2], by_a[:, 0, 1] - by_a[:, 1, 0]], axis=1
-    )
-    return out
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TlsMotion:
@@ -84,7 +57,7 @@ class TlsMotion:
         inside = self.groups.inside
         member = self.groups.member[inside]
         rows = self.groups.design(values.xyz)[inside]
-        own = own_displacement(values, self.is_aniso)[inside] + np.einsum("aij,aj->ai", rows, values.tls[member])
+        own = tensors_of(values, self.is_aniso)[inside] + np.einsum("aij,aj->ai", rows, values.tls[member])
         change = np.einsum("aij,aj->ai", rows, (shift * UNIT)[member])
         floor = self._smallest(own, member) - 1e-9
         length = np.ones(len(self.groups))
@@ -116,6 +89,8 @@ class TlsMotion:
         """Σ over the atoms of a group of (∂U/∂parameter)ᵀ I_U ∂U/∂parameter."""
         inside = self.groups.inside
         rows = self.groups.design(values.xyz)[inside] * UNIT
+        if information.u_aniso is None:
+            raise NumericalError("The information about the displacement of TLS groups is missing.")
         each = np.swapaxes(rows, 1, 2) @ information.u_aniso[inside] @ rows
         return self._summed(each)
 
@@ -131,13 +106,13 @@ class TlsMotion:
         member = groups.member[inside]
         motion = groups.displacement(values.xyz, values.tls)[inside]
         lack = np.maximum(-self._smallest(motion, member), 0.0)
-        own = self._smallest(own_displacement(values, self.is_aniso)[inside], member)
+        own = self._smallest(tensors_of(values, self.is_aniso)[inside], member)
         moved = np.minimum(lack, np.maximum(own - SMALLEST_U, 0.0))
         tls = values.tls.copy()
         tls[:, :3] += moved[:, None]
         per_atom = np.zeros(len(inside))
         per_atom[inside] = moved[member]
-        u_aniso = np.where(self.is_aniso[:, None], values.u_aniso - per_atom[:, None] * IDENTITY, values.u_aniso)
+        u_aniso = np.where(self.is_aniso[:, None], values.u_aniso - per_atom[:, None] * TRACE, values.u_aniso)
         return replace(values, tls=tls, b_iso=values.b_iso - EIGHT_PI2 * per_atom, u_aniso=u_aniso)
 
     def _smallest(self, u: F64, member: NDArray[np.int32]) -> F64:

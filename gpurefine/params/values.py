@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.plans import DensityGradient, Scatterers
+from ..constants import EIGHT_PI2
 from ..model.atoms import Atoms
+from ..model.tensors import TRACE
+from ..model.tls import N_TLS, TlsGroups, by_position
 
 F64 = NDArray[np.float64]
 
@@ -18,13 +21,16 @@ class AtomValues:
     """Values of all atoms, riding hydrogens included; never changed in place.
 
     ``xyz`` (n, 3) Å; ``b_iso`` (n,) Å² (the equivalent B of anisotropic atoms); ``u_aniso`` (n, 6) Å², Cartesian
-    11 22 33 12 13 23 (zero for isotropic atoms); ``occ`` (n,) occupancies as the model file states them.
+    11 22 33 12 13 23 (zero for isotropic atoms); ``occ`` (n,) occupancies as the model file states them; ``tls``
+    (g, 20) motion of the TLS groups in Å², rad², Å rad (:mod:`gpurefine.model.tls`), which adds to the atoms' own
+    displacement.
     """
 
     xyz: F64
     b_iso: F64
     u_aniso: F64
     occ: F64
+    tls: F64 = field(default_factory=lambda: np.zeros((0, N_TLS)))
 
     @staticmethod
     def of(atoms: Atoms) -> AtomValues:
@@ -60,25 +66,48 @@ class Composition:
         kind: (n,) int32 row of the form factors.
         site_factor: (n,) what an occupancy is multiplied by: 1, or 1/multiplicity on a special position whose
             occupancy counts the full site.
+        tls: groups whose motion adds to the displacement of their atoms, which then scatter as anisotropic ones.
     """
 
     is_aniso: NDArray[np.bool_]
     kind: NDArray[np.int32]
     site_factor: F64
+    tls: TlsGroups | None = None
 
     @staticmethod
-    def of(atoms: Atoms) -> Composition:
-        """The composition of ``atoms``."""
+    def of(atoms: Atoms, tls: TlsGroups | None = None) -> Composition:
+        """The composition of ``atoms``, some of which may move in groups."""
         occupied = atoms.occ != 0.0
         factor = np.divide(atoms.scattering_weight, atoms.occ, out=np.ones(len(atoms)), where=occupied)
-        return Composition(atoms.is_aniso, atoms.scatterer, factor)
+        return Composition(atoms.is_aniso, atoms.scatterer, factor, tls)
 
     def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""
-        return Scatterers(
-            values.xyz, values.b_iso, values.u_aniso, self.is_aniso, values.occ * self.site_factor, self.kind
-        )
+        b_iso, u_aniso, is_aniso = values.b_iso, values.u_aniso, self.is_aniso
+        if self.tls is not None:
+            u_aniso, is_aniso = self.displacement(values), self.is_aniso | self.tls.inside
+            b_iso = np.where(self.tls.inside, EIGHT_PI2 / 3.0 * (u_aniso @ TRACE), b_iso)
+        return Scatterers(values.xyz, b_iso, u_aniso, is_aniso, values.occ * self.site_factor, self.kind)
 
-    def by_values(self, slope: DensityGradient) -> DensityGradient:
-        """The slope with ``weight`` per unit occupancy instead of per unit scattering weight."""
-        return replace(slope, weight=slope.weight * self.site_factor)
+    def displacement(self, values: AtomValues) -> F64:
+        """Total U (n, 6) Å² of anisotropic atoms and of atoms in TLS groups, zero for the others."""
+        if self.tls is None:
+            return values.u_aniso
+        out = values.u_aniso + self.tls.displacement(values.xyz, values.tls)
+        lone = self.tls.inside & ~self.is_aniso
+        out[lone] += values.b_iso[lone, None] / EIGHT_PI2 * TRACE
+        return out
+
+    def by_values(self, values: AtomValues, slope: DensityGradient) -> DensityGradient:
+        """The slope with respect to ``values`` instead of what scatters.
+
+        ``weight`` is per unit occupancy; atoms of TLS groups, whose U changes with B and with their position, get these
+        shares too, and keep the slope of their total U.
+        """
+        slope = replace(slope, weight=slope.weight * self.site_factor)
+        if self.tls is None:
+            return slope
+        lone = self.tls.inside & ~self.is_aniso
+        b_iso = np.where(lone, (slope.u_aniso @ TRACE) / EIGHT_PI2, slope.b_iso)
+        by_motion = by_position(self.tls, values.tls, values.xyz, slope.u_aniso)
+        return replace(slope, xyz=slope.xyz + by_motion, b_iso=b_iso)

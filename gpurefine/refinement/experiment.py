@@ -64,7 +64,8 @@ class Experiment:
     """A data set and how the model's atoms explain it.
 
     Attributes:
-        crystal, reflections: the measurements; work: (k,) indices refined against.
+        crystal, reflections: the measurements; work: (k,) indices of the working set; used: those of them that are
+            refined against at present.
         fit: scale, solvent and error model as of the last :meth:`update`.
     """
 
@@ -95,6 +96,7 @@ class Experiment:
         self.likelihood = likelihood
         self.timer = timer
         self.work = np.flatnonzero(reflections.work)
+        self.used = self.work
         self.free = np.flatnonzero(reflections.free)
         self._form_factors = tuple(form_factors)
         self._transforms: tuple[AtomicTransform, ...] = ()
@@ -108,6 +110,11 @@ class Experiment:
             crystal, reflections.hkl, reflections.centric, reflections.epsilon
         )
         self.fit: Fit | None = None
+
+    def restrict(self, d_min: float | None) -> None:
+        """Refine against working reflections to ``d_min`` Å only; None: against all."""
+        d2 = self.reflections.inv_d2[self.work]
+        self.used = self.work if d_min is None else self.work[d2 <= 1.0 / d_min**2]
 
     def transform(self, atoms: Scatterers) -> AtomicTransform:
         """The transform of the first model row; see :meth:`transforms`."""
@@ -215,9 +222,9 @@ class Experiment:
         return self.likelihood.amplitudes(self.fitted.values, self.fitted.f_total)
 
     def value(self, f_calc: C128) -> float:
-        """Σ(−LL) over the working reflections."""
+        """Σ(−LL) over the working reflections in use."""
         with self.timer("likelihood"):
-            return float(self.evaluate(f_calc, self.work, False).minus_ll.sum())
+            return float(self.evaluate(f_calc, self.used, False).minus_ll.sum())
 
     def linearise(
         self, atoms: Scatterers, f_calc: C128, want_weight: bool = False
@@ -225,7 +232,7 @@ class Experiment:
         """Gradient of Σ(−LL) and its expected information for every atom."""
         factor = self.fitted.scaled.factor
         with self.timer("likelihood"):
-            result = self.evaluate(f_calc, self.work, True)
+            result = self.evaluate(f_calc, self.used, True)
         transforms = self.transforms(atoms)
         with self.timer("gradient"):
             slope = transforms[0].adjoint(atoms, result.gradient[0] * factor, want_weight)

@@ -92,7 +92,8 @@ class Objective:
             self.stage = stage
             cycle -= stage.cycles
             if cycle <= 0:
-                return
+                break
+        self.experiment.restrict(self.stage.d_min)
 
     def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""
@@ -138,7 +139,7 @@ class Objective:
         values = state.values
         by_occupancy = any(term.kind.by_occupancy for term in self.terms)
         slope, information = self.experiment.linearise(self.scatterers(values), state.f_calc, by_occupancy)
-        slope = self.composition.by_values(slope)
+        slope = self.composition.by_values(values, slope)
         blocks: list[LinearBlock] = []
         with self.timer("restraints"):
             for term in self.terms:

@@ -19,11 +19,12 @@ from ..params.values import Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
-from ..restraints.positions import kept_positions
+from ..restraints.positions import kept_positions, no_positions
 from ..restraints.riding import HydrogenIdealiser
 from .choose_likelihood import choose_likelihood
 from .choose_terms import choose_displacements, displacement_terms
 from .experiment import Experiment
+from .groups import MovingGroups, rigid_stages
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
@@ -66,13 +67,15 @@ def build_objective(
     options: RefineOptions,
     timer: Timer,
     anomalous: AnomalousInput | None = None,
+    groups: MovingGroups | None = None,
 ) -> tuple[Objective, list[str]]:
     """Everything a refinement needs, and what the user is to be told.
 
     Args:
         labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss) of every row of
-            structure factors; anomalous: Friedel pairs to refine against.
+            structure factors; anomalous: Friedel pairs to refine against; groups: what is refined as one.
     """
+    groups = MovingGroups() if groups is None else groups
     messages: list[str] = []
     atoms, special, told = place_on_special_positions(atoms, crystal, labels)
     messages += told
@@ -99,11 +102,17 @@ def build_objective(
         adp = AdpRestraints(topology, crystal, backend, options.adp_weight)
         terms = []
         if not options.fix_xyz:
-            positions = PositionTerms(geometry, nonbonded, kept_positions(topology, given))
+            held = kept_positions(topology, given)
+            if groups.rigid is not None and len(held):
+                messages.append("Atoms without restraints are not held in place after rigid-body refinement.")
+                held = no_positions(topology)
+            positions = PositionTerms(geometry, nonbonded, held)
             terms.append(Term(Positions(topology.parent, special), positions))
         displacements, tensors = displacement_terms(chosen, special, adp, backend)
         terms += displacements
-        stages = (Stage("atoms", options.cycles, tuple(terms)),)
+        stages: tuple[Stage, ...] = (Stage("atoms", options.cycles, tuple(terms)),)
+        if groups.rigid is not None:
+            stages = (*rigid_stages(groups.rigid, atoms.xyz, reflections.d_min), *stages)
         objective = Objective(
             backend=backend, atoms=atoms, topology=topology, experiment=experiment,
             composition=Composition.of(atoms), stages=stages, stage=stages[0], geometry=geometry, nonbonded=nonbonded,

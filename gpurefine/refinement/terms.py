@@ -110,11 +110,13 @@ class Stage:
         name: what the records call it.
         cycles: how many.
         terms: what is refined.
+        d_min: Å, resolution of the data refined against; None for all.
     """
 
     name: str
     cycles: int
     terms: tuple[Term, ...]
+    d_min: float | None = None
 
     @property
     def moves_atoms(self) -> bool:

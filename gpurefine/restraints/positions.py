@@ -62,3 +62,8 @@ def kept_positions(topology: Topology, xyz: F64, sigma: float = SIGMA_KEPT) -> P
     atoms = topology.loose.atoms
     atoms = atoms[topology.parent[atoms] == atoms]
     return PositionRestraints(topology.n_atoms, atoms, xyz[atoms].copy(), np.full(len(atoms), sigma))
+
+
+def no_positions(topology: Topology) -> PositionRestraints:
+    """No atom is held."""
+    return PositionRestraints(topology.n_atoms, np.zeros(0, np.int32), np.zeros((0, 3)), np.zeros(0))

@@ -1,0 +1,25 @@
+"""From options to groups: what the files and the model say, and what refinement is to make of it."""
+
+from __future__ import annotations
+
+from .config import Config
+from .io.rigid_groups import find_rigid_groups, names_of
+from .io.structure import InputModel
+from .io.topology import ChemicalModel
+from .refinement.groups import MovingGroups, RigidPlan
+
+
+def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -> tuple[MovingGroups, list[str]]:
+    """The groups that ``config`` asks for, and what the user is to be told.
+
+    Raises:
+        InputError, UsageError: groups are not understood, share atoms, or do not exist.
+    """
+    options = config.groups
+    messages: list[str] = []
+    rigid = None
+    if options.wants_rigid:
+        found = find_rigid_groups(options, chemistry)
+        messages += [*found.messages, f"Rigid bodies: {names_of(found)}."]
+        rigid = RigidPlan(found.names, found.member, options.rigid_cycles, options.rigid_start)
+    return MovingGroups(rigid), messages

@@ -1,0 +1,59 @@
+"""Groups of atoms that are refined as one, and the stages that refine them before the atoms themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..params.rigid import RigidBodies
+from .terms import Stage, Term
+
+F64 = NDArray[np.float64]
+
+ZONES = 5
+"""Resolution zones that rigid-body cycles step through at most."""
+
+
+STEP = 0.05
+"""Largest shift along one axis in one rigid-body cycle in units of the resolution: few reflections overshoot."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RigidPlan:
+    """Rigid bodies and how they are refined.
+
+    Attributes:
+        names: of the bodies.
+        member: (n,) int32 body of each atom, −1 for atoms that stand still.
+        cycles: number of cycles; start: Å, resolution limit of the first ones.
+    """
+
+    names: tuple[str, ...]
+    member: NDArray[np.int32]
+    cycles: int
+    start: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MovingGroups:
+    """Every kind of group that a refinement has."""
+
+    rigid: RigidPlan | None = None
+
+
+def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:
+    """Cycles at rising resolution: equal numbers at limits that fall geometrically from ``plan.start`` to ``d_min``.
+
+    Low resolution sees bodies that are far from their place; high resolution places them accurately.
+    """
+    zones = 1 if plan.start <= 1.2 * d_min else min(ZONES, plan.cycles)
+    limits = [d_min] if zones == 1 else np.geomspace(plan.start, d_min, zones).tolist()
+    bodies = RigidBodies.of(plan.member, xyz)
+    steps = [(Term(replace(bodies, limit=STEP * limit)),) for limit in limits]
+    counts = [len(part) for part in np.array_split(np.arange(plan.cycles), zones)]
+    return tuple(
+        Stage("rigid bodies", count, steps[zone], None if zone == zones - 1 else float(limit))
+        for zone, (count, limit) in enumerate(zip(counts, limits, strict=True))
+    )

@@ -1,0 +1,101 @@
+"""Groups of atoms refined as one, through the whole target, on the embedded example."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpurefine
+from gpurefine.config import RefineOptions
+from gpurefine.params.rigid import rotation_matrices
+from gpurefine.refinement import refine as loop
+from gpurefine.refinement.groups import rigid_stages
+from gpurefine.refinement.objective import Objective
+from gpurefine.refinement.setup import build_objective
+
+TOLERANCE = 3e-4
+"""What single precision and the cut-off leave of a central difference."""
+
+
+def objective_of(problem: Any, cycles: int = 0, **changes: Any) -> Objective:
+    """The objective of a problem whose atoms are changed."""
+    c = problem.chemistry
+    return build_objective(
+        problem.backend, replace(c.atoms, **changes), c.topology, c.labels, problem.data.crystal,
+        problem.data.reflections, problem.scattering.form_factors, problem.config.solvent,
+        RefineOptions(cycles=cycles), problem.timer, None, problem.groups,
+    )[0]
+
+
+def check_chain_rule(objective: Objective, stage: str, kind: int, step: float) -> None:
+    """Central differences of the whole target along two directions against the gradient of one kind of parameter."""
+    options = RefineOptions()
+    state = loop.start(objective, options)
+    first = 1
+    for each in objective.stages:
+        if each.name == stage:
+            break
+        first += each.cycles
+    objective.enter(first)
+    here = state.state
+    block = objective.linearise(here, 1.0)[kind]
+    rng = np.random.default_rng(0)
+    scale = np.sqrt(np.einsum("mii->mi", block.extra) + 1e-30)
+    for _ in range(2):
+        v = (rng.normal(size=block.gradient.shape) + np.sign(block.gradient)) / scale
+        v *= step / np.abs(v).max()
+
+        def value(t: float, v: Any = v) -> float:
+            shifts = [np.zeros(term.kind.shape) for term in objective.terms]
+            shifts[kind] = t * v
+            return objective.value(objective.state(objective.moved(here.values, shifts)), 1.0)
+
+        expected = (8.0 * (value(1.0) - value(-1.0)) - value(2.0) + value(-2.0)) / 12.0
+        assert float(np.sum(block.gradient * v)) == pytest.approx(expected, rel=TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def two_bodies(example: tuple[Path, Path]) -> Any:
+    return gpurefine.read(*example, threads=1, rigid_domain=("A 3-80", "A 81-151"), rigid_cycles=8, rigid_start=5.0)
+
+
+def test_gradient_of_rigid_bodies(two_bodies: Any) -> None:
+    check_chain_rule(objective_of(two_bodies), "rigid bodies", 0, 2e-3)
+
+
+def test_zones_step_up_to_the_data(two_bodies: Any) -> None:
+    plan = two_bodies.groups.rigid
+    stages = rigid_stages(plan, two_bodies.chemistry.atoms.xyz, 1.54)
+    assert [stage.d_min for stage in stages[:-1]] == pytest.approx(list(np.geomspace(5.0, 1.54, 5)[:-1]))
+    assert stages[-1].d_min is None and sum(stage.cycles for stage in stages) == 8
+    objective = objective_of(two_bodies)
+    objective.enter(1)
+    used = objective.experiment.reflections.inv_d2[objective.experiment.used]
+    assert used.max() <= 1.0 / 5.0**2 and len(used) < 0.05 * len(objective.experiment.work)
+    objective.enter(8)
+    assert objective.experiment.used is objective.experiment.work
+
+
+def test_moved_domains_come_back(two_bodies: Any) -> None:
+    """Both halves of the chain turned by 3° and moved by 0.6 Å return."""
+    atoms, member = two_bodies.chemistry.atoms, two_bodies.groups.rigid.member
+    rng = np.random.default_rng(1)
+    xyz = atoms.xyz.copy()
+    for body in range(2):
+        own = member == body
+        centre = xyz[own].mean(axis=0)
+        axis, shift = rng.normal(size=(2, 3))
+        turn = rotation_matrices(np.radians(3.0) * axis[None] / np.linalg.norm(axis))[0]
+        xyz[own] = (xyz[own] - centre) @ turn.T + centre + 0.6 * shift / np.linalg.norm(shift)
+    objective = objective_of(two_bodies, xyz=xyz)
+    state = loop.start(objective, RefineOptions())
+    for _ in range(objective.cycles):
+        record = loop.run_cycle(state, RefineOptions())
+    assert record.stage == "rigid bodies"
+    left = (state.state.xyz - atoms.xyz)[~atoms.is_hydrogen & (member >= 0)]
+    left[:, 2] -= left[:, 2].mean()  # the origin along the fourfold axis is free
+    assert np.sqrt(np.mean(np.sum(left**2, axis=1))) < 0.05
