@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from ..model.crystal import Crystal
 
@@ -156,6 +155,8 @@ def _refined(h: NDArray[np.int32], terms: C128, shift: F64, free: F64) -> tuple[
         phase = np.exp(2j * np.pi * (h @ (shift + step @ free)))
         slope = -np.real(2j * np.pi * ((terms * phase) @ (h @ free.T)))
         return -float(np.sum(terms * phase).real), np.asarray(slope, np.float64)
+
+    from scipy.optimize import minimize  # a tenth of a second that runs without phases do not spend
 
     result = minimize(minus, np.zeros(len(free)), jac=True, method="BFGS", options={"gtol": 1e-7})
     return np.asarray(shift + result.x @ free), -float(result.fun)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solveh_banded
 
-from .shells import Hats, smoothed
+from .shells import Hats, smoothed, solve_bands
 from .sigmaa import MAX_SHELLS, MIN_FREE, PER_SHELL, SMOOTHING
 
 F64 = NDArray[np.float64]
@@ -78,7 +77,7 @@ def _step(hats: Hats, slope: F64, bound: F64, value: F64, smoothing: float, floo
     known = np.maximum(hats.information(slope**2), LEAST_SHARE * hats.information(bound))
     information, gradient = smoothed(known, hats.gradient(slope), value, smoothing)
     information[2] += floor
-    return np.asarray(-solveh_banded(information[3 - min(3, len(value)):], gradient))
+    return -solve_bands(information, gradient)
 
 
 def plan_shells(inv_d2: F64, work: NDArray[np.bool_], free: NDArray[np.bool_]) -> ShellPlan:

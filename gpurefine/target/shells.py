@@ -39,7 +39,7 @@ class Hats:
         return out
 
     def information(self, w: F64) -> F64:
-        """Tridiagonal matrix Σ w hᵢ hⱼ in solveh_banded's upper form (2, m)."""
+        """Tridiagonal matrix Σ w hᵢ hⱼ as bands (3, m) for :func:`solve_bands`."""
         out = np.zeros((3, self.n))
         out[2] = np.bincount(self.left, (1.0 - self.weight) ** 2 * w, minlength=self.n)
         if self.n > 1:
@@ -66,3 +66,15 @@ def smoothed(information: F64, gradient: F64, y: F64, strength: float) -> tuple[
     information[1, 2:] -= 2.0 * strength
     information[0, 2:] += strength
     return information, gradient
+
+
+def solve_bands(bands: F64, right: F64) -> F64:
+    """x (m,) of a symmetric system of which ``bands`` (3, m) are the second and first diagonal above the main one,
+    each ending at the last column, and the main one.  Knots are few: the matrix is filled up.
+    """
+    n = len(right)
+    matrix = np.diag(bands[2])
+    for k in (1, 2):
+        upper = np.diag(bands[2 - k, k:], k) if n > k else np.zeros((n, n))
+        matrix += upper + upper.T
+    return np.asarray(np.linalg.solve(matrix, right))

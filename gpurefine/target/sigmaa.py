@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solveh_banded
 
 from ..backend.ops import TargetOps
-from .shells import Hats, smoothed
+from .shells import Hats, smoothed, solve_bands
 
 F64 = NDArray[np.float64]
 
@@ -115,8 +114,7 @@ class SigmaAEstimator:
             information, gradient = smoothed(information, gradient, log_s, SMOOTHING)
             floor = 1e-3
         information[2] += floor
-        bands = information[3 - min(3, len(d)):]
-        return np.asarray(-solveh_banded(bands, gradient))
+        return -solve_bands(information, gradient)
 
 
 def plan_sigmaa(
