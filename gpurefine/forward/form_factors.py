@@ -66,7 +66,7 @@ def _solved(quarter: F64, wanted: F64, widths: F64) -> tuple[F64, F64, F64]:
     """Best amplitudes (k,) for given exponents, what they leave (m,), and the Gaussians themselves (m, k)."""
     basis = np.exp(-np.outer(quarter, widths))
     amplitude, *_ = np.linalg.lstsq(basis, wanted, rcond=1e-12)
-    return amplitude, basis @ amplitude - wanted, basis
+    return np.asarray(amplitude), np.asarray(basis @ amplitude - wanted), np.asarray(basis)
 
 
 def _adjusted(quarter: F64, wanted: F64, widths: F64) -> F64:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ..constants import EIGHT_PI2
 from ..errors import InputError, UsageError
@@ -216,6 +215,8 @@ def _with_neighbours(member: NDArray[np.int32], table: AtomTable, chemistry: Che
     heavy = ~table.hydrogen
     inside, outside = np.flatnonzero((member >= 0) & heavy), np.flatnonzero((member < 0) & heavy)
     if len(outside):
+        from scipy.spatial import cKDTree  # a tenth of a second that few runs need to spend
+
         distance, nearest = cKDTree(chemistry.atoms.xyz[inside]).query(chemistry.atoms.xyz[outside])
         best: dict[int, tuple[float, int]] = {}
         for atom, d, k in zip(outside.tolist(), np.asarray(distance), np.asarray(nearest), strict=True):
