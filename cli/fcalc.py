@@ -13,7 +13,9 @@ import click
 @click.option("-o", "--output", metavar="FILE.mtz", help="Write the structure factors (columns FC, PHIC).")
 @click.option("--threads", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="CPU threads; 0 means all cores.")  # fmt: skip
-def fcalc(model: str, d_min: float, direct: bool, output: str | None, threads: int) -> None:
+@click.option("--source", type=click.Choice(["auto", "xray", "neutron", "electron"]), default="auto",
+              show_default=True, help="What is scattered; auto: by the model's experimental method.")  # fmt: skip
+def fcalc(model: str, d_min: float, direct: bool, output: str | None, threads: int, source: str) -> None:
     """Compute structure factors of MODEL (PDB or mmCIF), atoms only, without bulk solvent.
 
     They come from the density on a grid and a Fourier transform. With --direct every reflection is summed over every
@@ -21,7 +23,7 @@ def fcalc(model: str, d_min: float, direct: bool, output: str | None, threads: i
     """
     from gpurefine import job
 
-    factors = job.structure_factors(model, d_min, direct=direct, threads=threads)
+    factors = job.structure_factors(model, d_min, direct=direct, threads=threads, source=source)
     title = f"{'d_max':>8}{'d_min':>8}{'number':>10}{'rms |F|':>12}"
     click.echo(title + (f"{'rms |dF| / rms |F|':>22}" if direct else ""))
     for shell in factors.shells:

@@ -62,6 +62,12 @@ class DataOptions:
     block: str | None = option(
         None, "Block of a structure-factor mmCIF to read. Default: the first with merged measurements.", metavar="NAME"
     )
+    source: str = option(
+        "auto",
+        "What was scattered: xray, neutron or electron; auto takes it from the model's experimental method, "
+        "and X-rays where that says nothing.",
+        choices=("auto", "xray", "neutron", "electron"),
+    )
     d_min: float | None = option(None, "High-resolution limit.", "Å", metavar="D")
     d_max: float | None = option(None, "Low-resolution limit.", "Å", metavar="D")
 
@@ -85,9 +91,10 @@ class ChemistryOptions:
         choices=("stop", "keep"),
     )
     hydrogens: str = option(
-        "add",
-        "Hydrogens: add riding hydrogens (and replace those given), keep those in the model, or drop them all.",
-        choices=("add", "keep", "drop"),
+        "auto",
+        "Hydrogens: add riding hydrogens (and replace those given), keep those in the model, or drop them all. "
+        "auto keeps them for neutrons where the model has some, and adds them otherwise.",
+        choices=("auto", "add", "keep", "drop"),
     )
     write_hydrogens: bool = option(False, "Write hydrogens to the output model.")
 

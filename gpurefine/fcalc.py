@@ -12,7 +12,8 @@ from .backend import create
 from .errors import InputError
 from .forward.density import plan_transform, smallest_b
 from .io.fcalc_files import model_scatterers, write_structure_factors
-from .io.scattering import xray_gaussians
+from .io.scattering import form_factors
+from .io.source import source_of_method
 from .io.structure import read_model, structure_crystal
 from .io.symmetry import unique_hkl
 from .model.crystal import Crystal
@@ -39,7 +40,8 @@ class StructureFactors:
     """F_calc of a model's atoms on all unique reflections.
 
     Attributes:
-        hkl: (n, 3) int32; f: (n,) complex128, electrons; direct: the same by exact summation, or None.
+        hkl: (n, 3) int32; f: (n,) complex128, in electrons (neutrons: fm, electrons: Å); direct: the same by exact
+            summation, or None.
     """
 
     crystal: Crystal
@@ -77,11 +79,14 @@ def _rms(values: NDArray[np.complex128]) -> float:
     return float(np.sqrt(np.mean(np.abs(values) ** 2)))
 
 
-def structure_factors(model: str | Path, d_min: float, direct: bool = False, threads: int = 0) -> StructureFactors:
+def structure_factors(
+    model: str | Path, d_min: float, direct: bool = False, threads: int = 0, source: str = "auto"
+) -> StructureFactors:
     """Structure factors of the atoms of a model file, hydrogens as given, without bulk solvent.
 
     Args:
-        model: PDB or mmCIF file; d_min: high-resolution limit in Å; direct: sum exactly too (slow); threads: 0 for all.
+        model: PDB or mmCIF file; d_min: high-resolution limit in Å; direct: sum exactly too (slow); threads: 0 for all;
+        source: "xray", "neutron", "electron", or "auto" by the model's experimental method.
 
     Raises:
         InputError: the file cannot be read, or has no unit cell.
@@ -96,7 +101,8 @@ def structure_factors(model: str | Path, d_min: float, direct: bool = False, thr
         raise InputError(f"{path} has no reflection with d ≥ {d_min:g} Å; give a smaller --d-min.")
     atoms, names = model_scatterers(structure)
     smallest = smallest_b(atoms)
-    transform = plan_transform(create("cpu", threads), crystal, hkl, smallest, atoms.kind, *xray_gaussians(names))
+    table = form_factors(names, source_of_method(structure)[0] if source == "auto" else source)
+    transform = plan_transform(create("cpu", threads), crystal, hkl, smallest, atoms.kind, *table)
     f = transform.structure_factors(atoms)
     exact = transform.direct_summation(atoms) if direct else None
     order = np.argsort(crystal.inv_d2(hkl), kind="stable")

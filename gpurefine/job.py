@@ -24,7 +24,8 @@ from .io.anomalous_input import Scattering, with_anomalous
 from .io.atomic import SUFFIXES, check_output_folder
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
-from .io.scattering import xray_gaussians
+from .io.scattering import form_factors
+from .io.source import resolved
 from .io.structure import InputModel, Structure, read_model, structure_crystal
 from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
@@ -79,9 +80,9 @@ class Problem:
     """A model and data that belong together, read and checked.
 
     Attributes:
-        config: the options; model, data: what was read; chemistry: atoms and restraints;
-        scattering: form factors, and Friedel pairs that are refined against; messages: what the user is to
-            be told; groups: what is refined as one.
+        config: the options, --source and --hydrogens decided; model, data: what was read; chemistry: atoms and
+            restraints; scattering: form factors, and Friedel pairs that are refined against; messages: what the user
+            is to be told; groups: what is refined as one.
     """
 
     config: Config
@@ -214,27 +215,31 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     with timer("read model"):
         model = read_model(config.model)
         crystal = structure_crystal(model.structure)
+        config, about_source = resolved(config, model.structure)
     with timer("read data"):
         data = read_data(config.data_file, config.data, crystal, config.model)
-    _tell(progress, [*model.messages, *data.messages])
+    _tell(progress, [*model.messages, *about_source, *data.messages])
     with timer("topology"):
-        chemistry = build_model(model.structure, data.crystal, config.chemistry)
+        chemistry = build_model(model.structure, data.crystal, config.chemistry, config.data.source)
         groups, told = choose_groups(config, model, chemistry)
     _tell(progress, [*chemistry.messages, *told])
     if not data.reflections.work.any():
         raise InputError(f"No working reflection is left in {config.data_file}; check the free set and the limits.")
     elements = chemistry.atoms.scatterer_names
+    table = form_factors(elements, config.data.source)
     if data.phases is not None:
         with timer("phases"):
             phases, about_phases = place_by_atoms(
-                backend, data.phases, data.crystal, data.reflections, chemistry.atoms, xray_gaussians(elements)
+                backend, data.phases, data.crystal, data.reflections, chemistry.atoms, table
             )
             data = replace(data, phases=phases)
         told += about_phases
         _tell(progress, about_phases)
-    scattering = with_anomalous(xray_gaussians(elements), elements, data, config.anomalous)
+    scattering = with_anomalous(table, elements, data, config.anomalous)
     _tell(progress, scattering.messages)
-    messages = (*model.messages, *data.messages, *chemistry.messages, *told, *scattering.messages)
+    messages = (
+        *model.messages, *about_source, *data.messages, *chemistry.messages, *told, *scattering.messages
+    )
     return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups)
 
 
@@ -279,7 +284,8 @@ def resume(
     start = _start(prefix, cycles, quiet)
     config = start.config
     check_output_folder(config.prefix, input_files(config))
-    problem = replace(prepare(start.run_config(), progress), config=config)
+    problem = prepare(start.run_config(), progress)
+    problem = replace(problem, config=resolved(config, problem.model.structure)[0])
     told = check_problem(start, problem.backend, problem.chemistry, problem.data)
     _tell(progress, told)
     problem = replace(problem, messages=(*problem.messages, *told))

@@ -259,7 +259,7 @@ def test_fcalc_prints_the_difference_per_shell(job: FakeJob, capsys: pytest.Capt
 
     job.structure_factors = structure_factors  # type: ignore[attr-defined]
     assert main.run(["fcalc", "m.pdb", "--d-min", "2", "--direct", "-o", "f.mtz"]) == 0
-    assert asked == [("m.pdb", 2.0, {"direct": True, "threads": 0})]
+    assert asked == [("m.pdb", 2.0, {"direct": True, "threads": 0, "source": "auto"})]
     assert written == ["f.mtz"]
     out = capsys.readouterr().out
     assert out.count("1.50e-05") == 2 and "f.mtz" in out

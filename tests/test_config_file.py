@@ -36,7 +36,7 @@ FULL = Config(
     "in/m.cif", "d.mtz", "out/x",
     DataOptions(
         labels="F,SIGF", prefer="intensities", free_flag=3, free_file="free.mtz", phases="A,B,C,D",
-        phases_file="hl.mtz", block="xray", d_min=2.0, d_max=30.0,
+        phases_file="hl.mtz", source="electron", block="xray", d_min=2.0, d_max=30.0,
     ),
     ChemistryOptions("lib", ("a.cif", "b.cif"), "keep", "drop", True),
     SolventOptions("simple", "both", 1.1, 0.9, 0.7),

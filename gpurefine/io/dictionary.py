@@ -164,7 +164,9 @@ def _load_residues(
     """Load residues from the directory and the embedded library; return why files of some could not be used."""
     unusable: dict[str, str] = {}
     for name in names:
-        order = (_from_directory, _from_embedded) if directory_first else (_from_embedded, _from_directory)
+        # CCP4's own dictionary of heavy water takes D for nitrogen
+        own_first = directory_first and name not in ALIASES
+        order = (_from_directory, _from_embedded) if own_first else (_from_embedded, _from_directory)
         for load in order:
             problem = load(dictionary, name, directory)
             if problem == "":

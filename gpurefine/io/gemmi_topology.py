@@ -14,15 +14,24 @@ from .model_checks import atom_label, listed
 CHANGES = {
     # Hydrogens whose place follows from their neighbours; those on freely rotating O and S and of water are left out.
     "add": gemmi.HydrogenChange.ReAddKnown,
+    "auto": gemmi.HydrogenChange.ReAddKnown,
     "keep": gemmi.HydrogenChange.NoChange,
     "drop": gemmi.HydrogenChange.Remove,
 }
 
 
 def gemmi_topology(
-    st: gemmi.Structure, dictionary: Dictionary, hydrogens: str, messages: list[str]
+    st: gemmi.Structure,
+    dictionary: Dictionary,
+    hydrogens: str,
+    messages: list[str],
+    nuclear: bool = False,
+    isotopes: bool = False,
 ) -> gemmi.Topo:
     """Apply links and hydrogens to ``st`` in place and return its topology, valid as long as ``st`` is not changed.
+
+    Hydrogens are put at the distances of the electrons or, with ``nuclear``, of the nuclei; ``isotopes``: deuterium
+    scatters as such.
 
     Serial numbers of the atoms are set to 0, 1, 2, … in the order of the structure.
 
@@ -34,12 +43,14 @@ def gemmi_topology(
     settle_names(st, monlib, messages)
     set_links(st, monlib, messages)
     strip_coordinated(st, monlib, messages)
-    _name_deuterium(st, hydrogens, messages)
+    _name_deuterium(st, hydrogens, isotopes, messages)
     topo = _prepare(st, monlib, CHANGES[hydrogens], notes)
     failed = _remove_failed_hydrogens(st, hydrogens)
     if failed:
         messages.append(f"{len(failed)} hydrogens could not be placed and were left out: {listed(failed, 5)}.")
         topo = _prepare(st, monlib, gemmi.HydrogenChange.NoChange, notes)
+    if nuclear and hydrogens in ("add", "auto"):
+        topo.adjust_hydrogen_distances(gemmi.Restraints.DistanceOf.Nucleus)
     _check_atoms(st, topo, dictionary, messages)
     messages += [note for note in dict.fromkeys(notes) if not note.startswith("definition not found")]
     topo.set_cispeps_in_structure(st)
@@ -60,11 +71,15 @@ def _prepare(
         raise ChemistryError(f"Restraints of {st.name or 'the model'} cannot be made: {error}.") from None
 
 
-def _name_deuterium(st: gemmi.Structure, hydrogens: str, messages: list[str]) -> None:
+def _name_deuterium(st: gemmi.Structure, hydrogens: str, isotopes: bool, messages: list[str]) -> None:
     """Tell what becomes of deuterium."""
-    if hydrogens == "drop" or not any(cra.atom.element.name == "D" for cra in st[0].all()):
+    n_deuterium = sum(cra.atom.element.name == "D" for cra in st[0].all())
+    if hydrogens == "drop" or n_deuterium == 0:
         return
-    if hydrogens == "add":
+    if hydrogens == "keep" and isotopes:
+        n_all = sum(cra.atom.is_hydrogen() for cra in st[0].all())
+        messages.append(f"{n_all} hydrogens of the model are refined, {n_deuterium} of them deuterium.")
+    elif hydrogens != "keep":
         messages.append("Deuterium atoms of the model are replaced by riding hydrogens (--hydrogens keep keeps them).")
     else:
         messages.append("D and H at one place are refined as one hydrogen; --write-hydrogens writes both again.")
@@ -80,7 +95,7 @@ def _remove_failed_hydrogens(st: gemmi.Structure, hydrogens: str) -> list[str]:
                 if not atom.is_hydrogen():
                     continue
                 length = atom.pos.length()
-                dummy = hydrogens == "add" and atom.calc_flag == gemmi.CalcFlag.Dummy
+                dummy = hydrogens != "keep" and atom.calc_flag == gemmi.CalcFlag.Dummy
                 if dummy or length != length:
                     failed.append(atom_label(chain.name, residue, atom))
                     del residue[i]

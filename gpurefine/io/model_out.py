@@ -12,6 +12,7 @@ from .atomic import write_whole
 from .refine_categories import refine_items, restraint_loop, shell_loop, software_loop
 from .reflections import DataSet
 from .remark3 import remark_lines
+from .source import method_of
 from .symmetry import gemmi_cell
 
 WIDEST = 9999.0
@@ -45,7 +46,7 @@ def pdb_text(structure: gemmi.Structure, report: Report, config: Config, dataset
 
     Cell and space group are the data's; REMARK 2 and 3 are written anew, the other remarks of the input kept.
     """
-    model = _placed(structure, dataset)
+    model = _placed(structure, dataset, config)
     model.resolution = report.d_min
     new = remark_lines(report, config, dataset, _heavy_atoms(model))
     kept = [(_remark_number(line), line) for line in model.raw_remarks]
@@ -69,7 +70,7 @@ def mmcif_text(
     Every category of ``document`` (the input, None if that was PDB) is passed through as it was, except the atoms,
     cell, symmetry, the refinement's categories, which are written anew, and _software, which is added to.
     """
-    model = _placed(structure, dataset)
+    model = _placed(structure, dataset, config)
     model.resolution = report.d_min
     if document is None:
         output = model.make_mmcif_document()
@@ -95,7 +96,8 @@ def mmcif_text(
         if name.startswith(REPLACED) and name != "_software.":
             block.find_mmcif_category(name).erase()
     block.set_mmcif_category("_refine.", {k: [v] for k, v in refine_items(report, config, dataset, entry).items()})
-    for name, loop in (("_refine_ls_shell.", shell_loop(report)), ("_refine_ls_restr.", restraint_loop(report))):
+    shells, restraints = shell_loop(report, config), restraint_loop(report, config)
+    for name, loop in (("_refine_ls_shell.", shells), ("_refine_ls_restr.", restraints)):
         if loop:
             block.set_mmcif_category(name, loop)
     block.set_mmcif_category("_software.", software)
@@ -141,14 +143,14 @@ def write_mmcif(
     write_whole(path, mmcif_text(structure, document, report, config, dataset).encode("utf-8"))
 
 
-def _placed(structure: gemmi.Structure, dataset: DataSet) -> gemmi.Structure:
+def _placed(structure: gemmi.Structure, dataset: DataSet, config: Config) -> gemmi.Structure:
     """A copy in the data's crystal."""
     model = structure.clone()
     model.cell = gemmi_cell(dataset.crystal)
     model.spacegroup_hm = dataset.crystal.hm
     model.setup_cell_images()
     if "_exptl.method" not in model.info:
-        model.info["_exptl.method"] = "X-RAY DIFFRACTION"
+        model.info["_exptl.method"] = method_of(config)
     return model
 
 

@@ -11,9 +11,8 @@ from ..config import Config
 from ..model.records import Report
 from .reflections import DataSet
 from .software import PROGRAM, Software, program_version
+from .source import method_of
 from .summary import summarise
-
-REFINE_ID = "X-RAY DIFFRACTION"
 
 RESTRAINT_TYPES = {
     "bond": "r_bond_refined_d",
@@ -55,7 +54,7 @@ def refine_items(report: Report, config: Config, dataset: DataSet, entry_id: str
     shrink = config.solvent.shrink_radius if scale.shrink_radius is None else scale.shrink_radius
     solvent = {"mask": "MASK", "babinet": "BABINET MODEL", "both": "BABINET MODEL WITH MASK"}
     return {
-        "pdbx_refine_id": REFINE_ID,
+        "pdbx_refine_id": method_of(config),
         "entry_id": entry_id,
         "pdbx_diffrn_id": "1",
         "ls_d_res_high": number(report.d_min, 3),
@@ -90,13 +89,13 @@ def refine_items(report: Report, config: Config, dataset: DataSet, entry_id: str
     }
 
 
-def shell_loop(report: Report) -> Loop:
+def shell_loop(report: Report, config: Config) -> Loop:
     """Columns of _refine_ls_shell, the highest resolution first."""
     columns: Loop = {}
     for shell in sorted(report.shells, key=lambda s: s.d_min):
         percent_free = 100.0 * shell.n_free / max(shell.n_obs, 1)
         row = {
-            "pdbx_refine_id": REFINE_ID,
+            "pdbx_refine_id": method_of(config),
             "d_res_high": number(shell.d_min, 3),
             "d_res_low": number(shell.d_max, 3),
             "number_reflns_all": str(shell.n_possible),
@@ -115,12 +114,12 @@ def shell_loop(report: Report) -> Loop:
     return columns
 
 
-def restraint_loop(report: Report) -> Loop:
+def restraint_loop(report: Report, config: Config) -> Loop:
     """Columns of _refine_ls_restr; dev_ideal_target is the mean σ of the restraints."""
     columns: Loop = {}
     for restraint in report.restraints:
         row = {
-            "pdbx_refine_id": REFINE_ID,
+            "pdbx_refine_id": method_of(config),
             "type": RESTRAINT_TYPES.get(restraint.kind, restraint.kind),
             "number": str(restraint.count),
             "dev_ideal": number(restraint.rmsd, 4),

@@ -77,6 +77,7 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
     body += _solvent(report, config)
     riding = config.chemistry.hydrogens
     hydrogens = {
+        "auto": "HYDROGENS HAVE BEEN ADDED IN THE RIDING POSITIONS",
         "add": "HYDROGENS HAVE BEEN ADDED IN THE RIDING POSITIONS",
         "keep": "HYDROGENS OF THE INPUT MODEL HAVE BEEN USED",
         "drop": "HYDROGENS HAVE NOT BEEN USED",

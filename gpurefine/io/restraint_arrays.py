@@ -74,13 +74,18 @@ def _last_of_each(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
     return np.sort(len(table) - 1 - first)
 
 
-def bonds(topo: gemmi.Topo, rules: Rules, xyz: F64, crystal: Crystal) -> Bonds:
-    """Bonds with σ > 0, every pair once; those of symmetry links with the image nearest to the first atom."""
+def bonds(topo: gemmi.Topo, rules: Rules, xyz: F64, crystal: Crystal, nuclear: bool = False) -> Bonds:
+    """Bonds with σ > 0, every pair once; those of symmetry links with the image nearest to the first atom.
+
+    ``nuclear``: distances of the nuclei instead of the centres of the electrons, which differ for hydrogens.
+    """
     metal = [b.atoms[0].element.is_metal or b.atoms[1].element.is_metal for b in topo.bonds]
     rows = []
     for k, bond in enumerate(topo.bonds):
         first, second = bond.atoms
         ideal, sigma = bond.restr.value, bond.restr.esd
+        if nuclear and bond.restr.esd_nucleus > 0.0:
+            ideal, sigma = bond.restr.value_nucleus, bond.restr.esd_nucleus
         if sigma > 0.0:
             mate = (gemmi.RKind.Bond, k) in rules.mates
             sigma = max(sigma, METAL_SIGMA) if metal[k] and k in rules.automatic else sigma

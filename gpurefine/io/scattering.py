@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import gemmi
@@ -21,6 +22,19 @@ def form_factors(elements: Sequence[str], source: str) -> tuple[F64, F64]:
     return {XRAY: xray_gaussians, NEUTRON: neutron_gaussians, ELECTRON: electron_gaussians}[source](elements)
 
 
+def isotope_name(deuterium: float) -> str:
+    """Name of a hydrogen scatterer of which the part ``deuterium`` is D: "H", "D" or "D0.39"."""
+    part = round(min(max(deuterium, 0.0), 1.0), 2)
+    return "H" if part == 0.0 else "D" if part == 1.0 else f"D{part:.2f}"
+
+
+def deuterium_part(name: str) -> float | None:
+    """Part of D in a hydrogen scatterer; None of other elements."""
+    if name in ("H", "D"):
+        return float(name == "D")
+    return float(name[1:]) if re.fullmatch(r"D0\.\d\d", name) else None
+
+
 def xray_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
     """Gaussian form factors of neutral atoms, f(s) = Σ a exp(−b s²/4) with s = 1/d.
 
@@ -36,7 +50,7 @@ def xray_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
     a = np.zeros((len(elements), 5))
     b = np.zeros((len(elements), 5))
     for k, name in enumerate(elements):
-        element = gemmi.Element("H" if name == "D" else name)
+        element = gemmi.Element(name if deuterium_part(name) is None else "H")
         coefficients = element.it92
         if coefficients is None or element.atomic_number == 0:
             raise InputError(
@@ -61,15 +75,24 @@ def neutron_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
     """
     a = np.zeros((len(elements), 1))
     for k, name in enumerate(elements):
-        element = gemmi.Element(name)
-        table = element.neutron92
-        a[k, 0] = 0.0 if table is None or element.atomic_number == 0 else table.get_coefs()[0]
+        part = deuterium_part(name)
+        if part is not None:
+            a[k, 0] = (1.0 - part) * _length("H") + part * _length("D")
+            continue
+        a[k, 0] = _length(name)
         if a[k, 0] == 0.0:
             raise InputError(
                 f"The model holds an atom of element '{name}', for which there is no neutron scattering length; "
                 "correct its element column."
             )
     return a, np.zeros_like(a)
+
+
+def _length(name: str) -> float:
+    """Scattering length in fm, 0 where there is none."""
+    element = gemmi.Element(name)
+    table = element.neutron92
+    return 0.0 if table is None or element.atomic_number == 0 else float(table.get_coefs()[0])
 
 
 def electron_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
@@ -83,7 +106,7 @@ def electron_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
     """
     a, b = np.zeros((len(elements), 5)), np.zeros((len(elements), 5))
     for k, name in enumerate(elements):
-        element = gemmi.Element("H" if name == "D" else name)
+        element = gemmi.Element(name if deuterium_part(name) is None else "H")
         table = element.c4322
         if table is None or element.atomic_number == 0:
             raise InputError(

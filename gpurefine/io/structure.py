@@ -70,12 +70,6 @@ def read_model(path: str) -> InputModel:
         messages.append(f"{path} has coordinates in a frame of its own; they are turned to the standard one (a on x).")
     if structure.name in ("", "string"):
         structure.name = structure.info["_entry.id"] if "_entry.id" in structure.info else Path(stem).stem
-    method = structure.info["_exptl.method"].upper() if "_exptl.method" in structure.info else ""
-    if "NEUTRON" in method or "ELECTRON" in method:
-        messages.append(
-            f"Warning: {path} comes from {method}; gpurefine computes structure factors for X-rays only, so that R is "
-            "higher and B differ from what that experiment would give."
-        )
     structure.setup_entities()
     return InputModel(path, structure, document, tuple(messages))
 

@@ -20,6 +20,7 @@ from .gemmi_topology import gemmi_topology
 from .links import LinkRecord, link_records
 from .model_checks import atom_label, checked_structure, listed
 from .nonbonded_types import nonbonded_types
+from .scattering import NEUTRON, XRAY, deuterium_part, isotope_name
 from .unknown_residues import add_bare_components, find_loose
 
 F64 = NDArray[np.float64]
@@ -49,7 +50,9 @@ class ChemicalModel:
     messages: tuple[str, ...]
 
 
-def build_model(structure: gemmi.Structure, crystal: Crystal, options: ChemistryOptions) -> ChemicalModel:
+def build_model(
+    structure: gemmi.Structure, crystal: Crystal, options: ChemistryOptions, source: str = XRAY
+) -> ChemicalModel:
     """Check a structure, load its dictionary, place hydrogens, and make the restraints.
 
     The structure itself is left alone.  ``site_multiplicity`` is 1 and ``scattering_weight`` the occupancy: special
@@ -59,6 +62,8 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
         structure: the model as read.
         crystal: the cell and symmetry to refine it in.
         options: library, ligand files and what to do with hydrogens.
+        source: of :data:`~gpurefine.io.scattering.SOURCES`; hydrogens stand at the distances of the electrons for
+            X-rays and of the nuclei otherwise, and neutrons tell deuterium from hydrogen.
 
     Raises:
         InputError: the model cannot be refined (atoms twice, negative occupancy, …) or a file cannot be read.
@@ -68,17 +73,21 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
     dictionary = load_dictionary(residue_examples(st), options)
     messages += dictionary.messages
     add_bare_components(st, dictionary, messages)
-    topo = gemmi_topology(st, dictionary, options.hydrogens, messages)
+    nuclear = source != XRAY
+    topo = gemmi_topology(st, dictionary, options.hydrogens, messages, nuclear, source == NEUTRON)
     labels = tuple(
         atom_label(chain.name, residue, atom) for chain in st[0] for residue in chain for atom in residue
     )
-    arrays = _read_atoms(st)
+    arrays = _read_atoms(st, source == NEUTRON)
     rules = restraint_arrays.Rules(topo, dictionary)
-    bonds = restraint_arrays.bonds(topo, rules, arrays.xyz, crystal)
+    bonds = restraint_arrays.bonds(topo, rules, arrays.xyz, crystal, nuclear)
     angles = restraint_arrays.angles(topo, rules)
     torsions = restraint_arrays.torsions(topo, rules)
     parent = _parents(arrays, bonds, st, messages)
-    atoms = _riding(arrays, parent, options.hydrogens == "add")
+    atoms = _riding(arrays, parent, options.hydrogens in ("add", "auto"))
+    # what neutrons see as well as any other atom has a place of its own, though its B goes with its neighbour's
+    seen = source == NEUTRON and options.hydrogens == "keep"
+    moves_with = np.arange(len(atoms), dtype=np.int32) if seen else parent
     topology = Topology(
         n_atoms=len(atoms),
         bonds=bonds,
@@ -87,7 +96,7 @@ def build_model(structure: gemmi.Structure, crystal: Crystal, options: Chemistry
         chirals=restraint_arrays.chirals(topo, rules, bonds, angles),
         planes=restraint_arrays.planes(topo, rules),
         nonbonded=nonbonded_types(st, topo, dictionary, parent, messages),
-        parent=parent,
+        parent=moves_with,
         is_hydrogen=atoms.is_hydrogen,
         loose=find_loose(st, dictionary.unknown),
     )
@@ -143,15 +152,18 @@ def update_structure(
     return st
 
 
-def _read_atoms(st: gemmi.Structure) -> Atoms:
-    """Positions, displacement parameters and scatterers of all atoms; nobody rides yet."""
+def _read_atoms(st: gemmi.Structure, isotopes: bool) -> Atoms:
+    """Positions, displacement parameters and scatterers of all atoms; nobody rides yet.
+
+    With ``isotopes`` hydrogens are named by their part of deuterium.
+    """
     rows, aniso, names = [], {}, []
     for chain in st[0]:
         for residue in chain:
             for atom in residue:
                 pos = atom.pos
                 rows.append((pos.x, pos.y, pos.z, atom.b_iso, atom.occ))
-                names.append(atom.element.name)
+                names.append(isotope_name(atom.fraction) if isotopes and atom.is_hydrogen() else atom.element.name)
                 if atom.aniso.nonzero():
                     u = atom.aniso
                     aniso[len(rows) - 1] = (u.u11, u.u22, u.u33, u.u12, u.u13, u.u23)
@@ -176,7 +188,7 @@ def _read_atoms(st: gemmi.Structure) -> Atoms:
         occ=occ,
         scatterer=scatterer.astype(np.int32),
         scatterer_names=tuple(str(s) for s in symbols),
-        is_hydrogen=np.isin(names, ("H", "D")),
+        is_hydrogen=np.array([deuterium_part(name) is not None for name in symbols], bool)[scatterer],
         parent=np.arange(n, dtype=np.int32),
         site_multiplicity=np.ones(n),
         scattering_weight=occ.copy(),

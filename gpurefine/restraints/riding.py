@@ -57,7 +57,7 @@ class HydrogenIdealiser:
         self._system = HydrogenSystem(
             tuple(_sibling_groups(topology, pattern)), DAMPING, FLOOR, SHIFT_MAX, HALVINGS, CONVERGED
         )
-        self._any = bool(topology.is_hydrogen.any())
+        self._any = bool(riding(topology).any())
 
     def idealise(self, xyz: F64, n_iterations: int = 20) -> F64:
         """``xyz`` (n, 3) Å with hydrogens moved downhill until shifts are below 0.005 Å or iterations run out."""
@@ -112,7 +112,7 @@ class HydrogenIdealiser:
 
 def _sibling_groups(topology: Topology, pattern: BlockPattern) -> list[tuple[I32, I32]]:
     """For each number k of hydrogens on one parent: the hydrogens (g, k) and the slots (g, k, k) that couple them."""
-    hydrogens = np.flatnonzero(topology.is_hydrogen)
+    hydrogens = np.flatnonzero(riding(topology))
     parent = topology.parent[hydrogens]
     order = np.argsort(parent, kind="stable")
     hydrogens, parent = hydrogens[order].astype(np.int32), parent[order]
@@ -131,6 +131,11 @@ def _sibling_groups(topology: Topology, pattern: BlockPattern) -> list[tuple[I32
                     slots[:, a, b] = np.where(key[at] == wanted, at, -1)
         groups.append((members, slots))
     return groups
+
+
+def riding(topology: Topology) -> Flags:
+    """(n,) bool: hydrogens that have no parameters of their own."""
+    return np.asarray(topology.is_hydrogen & (topology.parent != np.arange(topology.n_atoms)))
 
 
 def with_hydrogens(topology: Topology) -> Topology:

@@ -211,14 +211,6 @@ def test_link_across_symmetry_is_restrained_and_refined_there():
     assert pull @ [0.9, 0.0, 0.7] > 0.0 and len(geometry.residuals(shifted).bond) == 6
 
 
-@pytest.mark.parametrize(("method", "told"), [("NEUTRON DIFFRACTION", True), ("X-RAY DIFFRACTION", False)])
-def test_other_experiments_are_told(tmp_path, method, told):
-    st = piece(59, 60)
-    st.info["_exptl.method"] = method
-    messages = read_model(written(st, tmp_path, "cif")).messages
-    assert any(message.startswith("Warning") and method in message for message in messages) == told
-
-
 def test_element_against_the_dictionary():
     """Magnesium by name, manganese by element: the element scatters, and the user is told."""
     st = lone("MG", ("MG", "Mn", (1, 2, 3)))

@@ -1,0 +1,55 @@
+"""What was scattered, X-rays, neutrons or electrons, and what follows from it for the options."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gemmi
+
+from ..config import Config
+from ..errors import UsageError
+from .scattering import ELECTRON, NEUTRON, XRAY
+
+METHODS = {XRAY: "X-RAY DIFFRACTION", NEUTRON: "NEUTRON DIFFRACTION", ELECTRON: "ELECTRON CRYSTALLOGRAPHY"}
+"""Source → _exptl.method and pdbx_refine_id."""
+WORDS = {XRAY: "X-rays", NEUTRON: "neutrons", ELECTRON: "electrons"}
+
+
+def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[str]]:
+    """The options with --source auto and --hydrogens auto decided, and what the user is to be told.
+
+    Of neutrons the model's hydrogens are kept and written: they were seen.
+
+    Raises:
+        UsageError: anomalous scattering is asked for where there is none.
+    """
+    source, told = config.data.source, list[str]()
+    if source == "auto":
+        source, told = source_of_method(structure)
+    if source != XRAY and (config.anomalous.anomalous or config.anomalous.wavelength is not None):
+        raise UsageError(f"--anomalous and --wavelength are for X-rays, but the source is {source}; leave them out.")
+    hydrogens = config.chemistry.hydrogens
+    has_some = any(cra.atom.is_hydrogen() for cra in structure[0].all())
+    if hydrogens == "auto":
+        hydrogens = "keep" if source == NEUTRON and has_some else "add"
+    write = config.chemistry.write_hydrogens or (source == NEUTRON and hydrogens == "keep")
+    chemistry = replace(config.chemistry, hydrogens=hydrogens, write_hydrogens=write)
+    return replace(config, data=replace(config.data, source=source), chemistry=chemistry), told
+
+
+def method_of(config: Config) -> str:
+    """The experimental method as mmCIF names it."""
+    return METHODS.get(config.data.source, METHODS[XRAY])
+
+
+def source_of_method(structure: gemmi.Structure) -> tuple[str, list[str]]:
+    """Source by the experimental method in the model file; X-rays where that is of no help."""
+    method = structure.info["_exptl.method"].upper() if "_exptl.method" in structure.info else ""
+    found = [s for s, word in ((XRAY, "X-RAY"), (NEUTRON, "NEUTRON"), (ELECTRON, "ELECTRON")) if word in method]
+    if found == [XRAY] or not found:
+        return XRAY, []
+    if len(found) > 1:
+        return found[0], [
+            f"Source: {WORDS[found[0]]}; the model comes from several experiments ({method}), --source chooses another."
+        ]
+    return found[0], [f"Source: {WORDS[found[0]]}, as the model's method ({method}) says; --source chooses another."]

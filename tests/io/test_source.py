@@ -1,0 +1,156 @@
+"""Neutrons and electrons: how the source is decided, and what becomes of hydrogen and deuterium."""
+
+import os
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+
+import gpurefine
+from gpurefine.config import AnomalousOptions, ChemistryOptions, Config, DataOptions
+from gpurefine.errors import UsageError
+from gpurefine.io.scattering import deuterium_part, isotope_name, neutron_gaussians, xray_gaussians
+from gpurefine.io.source import method_of, resolved
+from gpurefine.io.structure import read_model, structure_crystal
+from gpurefine.io.topology import build_model, update_structure
+
+
+def model(hydrogens=True):
+    """A serine and a heavy water as a neutron crystallographer would deposit them, one site half exchanged."""
+    st = gemmi.Structure()
+    st.cell, st.spacegroup_hm = gemmi.UnitCell(20, 21, 22, 90, 90, 90), "P 21 21 21"
+    rows = [
+        ("SER", 1, "N", "N", (0.0, 0.0, 0.0)), ("SER", 1, "CA", "C", (1.458, 0.0, 0.0)),
+        ("SER", 1, "C", "C", (2.009, 1.42, 0.0)), ("SER", 1, "O", "O", (1.251, 2.39, 0.0)),
+        ("SER", 1, "CB", "C", (1.99, -0.75, -1.21)), ("SER", 1, "OG", "O", (1.58, -0.15, -2.42)),
+        ("SER", 1, "HA", "H", (1.80, -0.52, 0.90)), ("SER", 1, "HB2", "H", (3.08, -0.75, -1.16)),
+        ("SER", 1, "HB3", "H", (1.64, -1.78, -1.18)), ("SER", 1, "DG", "D", (1.95, -0.65, -3.16)),
+        ("DOD", 2, "O", "O", (5.0, 5.0, 5.0)), ("DOD", 2, "D1", "D", (5.9, 5.2, 5.1)),
+        ("DOD", 2, "D2", "D", (4.6, 5.8, 5.3)),
+    ]  # fmt: skip
+    chain = gemmi.Chain("A")
+    for name, number, label, element, place in rows:
+        if element in "HD" and not hydrogens:
+            continue
+        if len(chain) < number:
+            residue = gemmi.Residue()
+            residue.name, residue.seqid = name, gemmi.SeqId(number, " ")
+            chain.add_residue(residue)
+        atom = gemmi.Atom()
+        atom.name, atom.element, atom.b_iso, atom.occ = label, gemmi.Element(element), 15.0, 1.0
+        atom.pos = gemmi.Position(*(np.array(place) + 5.0))
+        chain[number - 1].add_atom(atom)
+    st.add_model(gemmi.Model(1))
+    st[0].add_chain(chain)
+    st.setup_entities()
+    return st
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "source", "words"),
+    [
+        ("", "auto", "xray", None),
+        ("X-RAY DIFFRACTION", "auto", "xray", None),
+        ("NEUTRON DIFFRACTION", "auto", "neutron", "Source: neutrons, as the model's method"),
+        ("ELECTRON CRYSTALLOGRAPHY", "auto", "electron", "Source: electrons, as"),
+        ("X-RAY DIFFRACTION; NEUTRON DIFFRACTION", "auto", "xray", "comes from several experiments"),
+        ("NEUTRON DIFFRACTION", "xray", "xray", None),
+        ("", "neutron", "neutron", None),
+    ],
+)
+def test_the_source(method, asked, source, words):
+    st = model()
+    if method:
+        st.info["_exptl.method"] = method
+    config, told = resolved(Config("m", "d", "p", data=DataOptions(source=asked)), st)
+    assert config.data.source == source and bool(told) == (words is not None)
+    assert words is None or words in told[0]
+    assert config.chemistry.hydrogens == ("keep" if source == "neutron" else "add")
+    assert config.chemistry.write_hydrogens == (source == "neutron")
+    assert source.upper()[:4] in method_of(config).replace("-", "")
+
+
+@pytest.mark.parametrize("options", [{"anomalous": True}, {"wavelength": 1.0}])
+def test_only_xrays_scatter_anomalously(options):
+    config = Config("m", "d", "p", data=DataOptions(source="neutron"), anomalous=AnomalousOptions(**options))
+    with pytest.raises(UsageError, match="are for X-rays, but the source is neutron"):
+        resolved(config, model())
+
+
+def test_hydrogens_that_are_not_there_are_added():
+    config, _ = resolved(Config("m", "d", "p", data=DataOptions(source="neutron")), model(hydrogens=False))
+    assert config.chemistry.hydrogens == "add" and not config.chemistry.write_hydrogens
+    asked = Config("m", "d", "p", data=DataOptions(source="neutron"), chemistry=ChemistryOptions(hydrogens="drop"))
+    assert resolved(asked, model())[0].chemistry.hydrogens == "drop"
+
+
+def test_isotopes_and_nuclear_distances():
+    st = model()
+    crystal = structure_crystal(st)
+    neutron = build_model(st, crystal, ChemistryOptions(hydrogens="keep"), "neutron")
+    atoms, topology = neutron.atoms, neutron.topology
+    names = np.array(atoms.scatterer_names)[atoms.scatterer]
+    at = {label.split("/", 1)[1]: k for k, label in enumerate(neutron.labels)}
+    assert names[at["1/SER/HA"]] == "H" and (names == "D").sum() == 3
+    assert atoms.is_hydrogen.sum() == 6
+    # hydrogens have places of their own and take the shift of B from their neighbours
+    assert (topology.parent == np.arange(len(atoms))).all()
+    assert atoms.parent[at["1/SER/HA"]] == at["1/SER/CA"]
+    bonds = topology.bonds
+    ideal = {tuple(sorted(pair)): d for pair, d in zip(bonds.atoms.tolist(), bonds.ideal, strict=True)}
+    bond = tuple(sorted((at["1/SER/CA"], at["1/SER/HA"])))
+    assert ideal[bond] == pytest.approx(1.09, abs=0.01)
+    xray = build_model(st, crystal, ChemistryOptions(hydrogens="keep"))
+    there = dict(zip(map(tuple, np.sort(xray.topology.bonds.atoms, axis=1).tolist()), xray.topology.bonds.ideal,
+                     strict=True))  # fmt: skip
+    assert there[bond] < 1.0 and "D" not in xray.atoms.scatterer_names
+    water = [d for pair, d in ideal.items() if any("DOD" in neutron.labels[k] for k in pair)]
+    assert len(water) == 2 and np.allclose(water, 0.97, atol=0.02)
+    # deuterium comes out as it went in
+    written = update_structure(neutron, atoms.xyz, atoms.b_iso, True, True)
+    assert sorted(c.atom.name for c in written[0].all() if c.atom.element.name == "D") == ["D1", "D2", "DG"]
+
+
+def test_added_hydrogens_stand_where_the_nuclei_are():
+    st = model(hydrogens=False)
+    crystal = structure_crystal(st)
+    lengths = {}
+    for source in ("xray", "neutron", "electron"):
+        made = build_model(st, crystal, ChemistryOptions(hydrogens="add"), source)
+        labels = [label.rsplit("/", 1)[1] for label in made.labels]
+        places = made.atoms.xyz[labels.index("CA")] - made.atoms.xyz[labels.index("HA")]
+        lengths[source] = float(np.linalg.norm(places))
+        assert made.topology.parent[labels.index("HA")] == labels.index("CA")
+    assert lengths["xray"] < 1.0 and lengths["neutron"] == pytest.approx(1.09, abs=0.01) == lengths["electron"]
+
+
+def test_names_of_mixed_sites():
+    assert [isotope_name(x) for x in (0.0, 0.001, 0.39, 0.999, 1.0)] == ["H", "H", "D0.39", "D", "D"]
+    assert [deuterium_part(n) for n in ("H", "D", "D0.39", "Dy", "C", "D0.3")] == [0.0, 1.0, 0.39, None, None, None]
+    a, _ = neutron_gaussians(["H", "D", "D0.39"])
+    assert a[2, 0] == pytest.approx(0.61 * a[0, 0] + 0.39 * a[1, 0])
+    np.testing.assert_array_equal(xray_gaussians(["D0.39"])[0], xray_gaussians(["H"])[0])
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "start", "end"),
+    [
+        # published 0.222/0.294 to 1.8 Å and F > 3σ; the program's default keeps and refines H and D
+        ("1v9g_neutron", {}, (0.285, 0.336), (0.24, 0.32)),
+        ("6mw0_microed", {"source": "electron"}, (0.229, None), (0.20, None)),
+    ],
+)
+def test_real_cases(case_folder, case, options, start, end):
+    if not Path(os.environ.get("CLIBD_MON", "")).joinpath("list").is_dir():
+        pytest.skip("the residues of this case need CCP4's monomer library (CLIBD_MON)")
+    folder = case_folder / case
+    problem = gpurefine.read(folder / "model.cif", folder / "data.mtz", threads=1, **options)
+    cycles = problem.refine(cycles=10).report.cycles
+    assert cycles[0].r_work == pytest.approx(start[0], abs=0.006) and cycles[-1].r_work < end[0]
+    if end[1] is not None:
+        assert cycles[0].r_free == pytest.approx(start[1], abs=0.006) and cycles[-1].r_free < end[1]
+
+
+def test_old_messages_are_gone(case_folder):
+    assert read_model(str(case_folder / "1v9g_neutron" / "model.cif")).messages == ()
