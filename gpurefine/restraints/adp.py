@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
+from ..backend.ops_pairs import BondedNeighbours, PairLister, SimilarPairs
 from ..backend.ops_restraints import Contacts, RestraintOps
 from ..errors import NumericalError
 from ..model.crystal import Crystal
@@ -27,6 +28,9 @@ I64 = NDArray[np.int64]
 
 SIGMA = np.array([0.1, 0.15, 0.3, 0.5, 0.7, 0.7])
 """By relation: bond, angle, torsion, chiral, plane, contact."""
+
+CONTACT = 5
+"""The relation of contacts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +48,7 @@ class AdpRestraints:
     Attributes:
         pattern: the pairs, which are also the blocks.
         bonded: (n,) number of bonds of each atom, those to hydrogen not counted.
-        relation: (k,) int, index into ``SIGMA``.
+        relation: (k,) int32, index into ``SIGMA``.
         distance: (k,) Å, shortest over symmetry mates.
         op: (k,) int32, operation that brings the second atom of the closest relation near the first.
         line: (k, 3) unit vector between the two, zero for contacts.
@@ -75,6 +79,10 @@ class AdpRestraints:
         key, kind_of = np.concatenate(keys), np.concatenate(kinds)
         self._key, first_seen = np.unique(key, return_index=True)
         self._relation = kind_of[first_seen]
+        self._bonded_neighbours = BondedNeighbours(
+            np.searchsorted(self._key, np.arange(n + 1, dtype=np.int64) * n).astype(np.int32),
+            (self._key % n).astype(np.int32), self._relation.astype(np.int32), self._heavy,
+        )
         ends = self._key[self._relation == 0]
         self.bonded = np.bincount(ends // n, minlength=n) + np.bincount(ends % n, minlength=n)
         bonds = topology.bonds
@@ -83,7 +91,7 @@ class AdpRestraints:
         self._crossing = bonds.atoms[crossing], bonds.image[crossing], bonds.shift[crossing]
         self.pattern = BlockPattern.from_pairs(n, np.zeros(0, np.int32), np.zeros(0, np.int32))
         self._split: tuple[BlockPattern, NDArray[np.int32], NDArray[np.int32]] | None = None
-        self.relation: I64 = np.zeros(0, np.int64)
+        self.relation: NDArray[np.int32] = np.zeros(0, np.int32)
         self.distance: F64 = np.zeros(0)
         self.op: NDArray[np.int32] = np.zeros(0, np.int32)
         self.line: F64 = np.zeros((0, 3))
@@ -91,6 +99,21 @@ class AdpRestraints:
 
     def update(self, xyz: F64, contacts: Contacts) -> None:
         """List the pairs at ``xyz`` (n, 3) Å given the non-bonded ``contacts`` there."""
+        if not (isinstance(self._backend, PairLister) and len(self._crossing[0]) == 0):
+            self._list(self._pairs_of(xyz, contacts))
+            return
+        pairs = self._backend.similar_pairs(xyz, contacts, self._bonded_neighbours, CONTACT, ADP_CUTOFF)
+        self._list(self._pairs_of(xyz, contacts) if pairs is None else pairs)
+
+    def _list(self, pairs: SimilarPairs) -> None:
+        """Take up ``pairs``."""
+        self.relation, self.distance, self.op = pairs.relation, pairs.distance, pairs.op
+        self.line = pairs.line / np.maximum(np.linalg.norm(pairs.line, axis=1), 1e-9)[:, None]
+        self.pattern = BlockPattern.from_pairs(self._n, pairs.first, pairs.second)
+        self.pair_weight = self.weight / SIGMA[self.relation] ** 2 / np.maximum(1.0, 0.25 * self.distance**2)
+
+    def _pairs_of(self, xyz: F64, contacts: Contacts) -> SimilarPairs:
+        """The pairs at ``xyz`` (n, 3) Å, each once, ordered by first and second."""
         n = self._n
         bonded = xyz[self._key % n] - xyz[self._key // n]
         crossing_key, crossing_op, through = self._through_symmetry(xyz)
@@ -101,7 +124,7 @@ class AdpRestraints:
             self._key, crossing_key, contacts.first[use].astype(np.int64) * n + contacts.second[use]
         ])
         relation = np.concatenate([
-            self._relation, np.zeros(len(crossing_key), np.int64), np.full(n_contact, 5, np.int64)
+            self._relation, np.zeros(len(crossing_key), np.int64), np.full(n_contact, CONTACT, np.int64)
         ])
         line = np.concatenate([bonded, through, np.zeros((n_contact, 3))])
         distance = np.linalg.norm(line, axis=1)
@@ -115,10 +138,10 @@ class AdpRestraints:
             distance = np.minimum.reduceat(distance[order], start)
         near = distance <= ADP_CUTOFF
         key = key[start][near]
-        self.relation, self.distance, self.op = relation[near], distance[near], op[near]
-        self.line = line[near] / np.maximum(np.linalg.norm(line[near], axis=1), 1e-9)[:, None]
-        self.pattern = BlockPattern.from_pairs(n, (key // n).astype(np.int32), (key % n).astype(np.int32))
-        self.pair_weight = self.weight / SIGMA[self.relation] ** 2 / np.maximum(1.0, 0.25 * self.distance**2)
+        return SimilarPairs(
+            (key // n).astype(np.int32), (key % n).astype(np.int32), relation[near].astype(np.int32), distance[near],
+            op[near], line[near],
+        )
 
     def _through_symmetry(self, xyz: F64) -> tuple[I64, NDArray[np.int32], F64]:
         """Bonds to symmetry copies: key, operation on the atom of the higher index, vector from the lower to it."""

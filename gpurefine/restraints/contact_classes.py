@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_pairs import ContactClasses
 from ..backend.ops_restraints import Contacts
 from ..model.topology import NonbondedTypes
 from .covalent_radii import covalent_radius
@@ -47,6 +48,20 @@ def reach(types: NonbondedTypes) -> F64:
     return np.maximum(np.maximum(capped_radius(types), ion), covalent_radius(types.element))
 
 
+def contact_classes(types: NonbondedTypes) -> ContactClasses:
+    """What :func:`classify` reads, for a backend that does the same on a device."""
+    return ContactClasses(
+        radius=capped_radius(types), ion=types.ion_radius, covalent=covalent_radius(types.element),
+        shorter=_shorter(types), is_metal=types.is_metal, hb_type=types.hb_type, hbond_heavy=HBOND_HEAVY,
+        hbond_hydrogen=HBOND_HYDROGEN, sigma=SIGMA,
+    )
+
+
+def _shorter(types: NonbondedTypes) -> F64:
+    """(n,) Å, what a torsion between two atoms takes off for each of them."""
+    return np.asarray(np.where(np.isin(types.element, (7, 8)), TORSION_NO, TORSION_OTHER))
+
+
 def classify(contacts: Contacts, types: NonbondedTypes) -> tuple[I8, F64]:
     """Kind (k,) int8, index into :data:`CONTACT_KINDS`, and critical distance (k,) Å of each contact."""
     i, j = contacts.first, contacts.second
@@ -70,7 +85,7 @@ def classify(contacts: Contacts, types: NonbondedTypes) -> tuple[I8, F64]:
     critical = np.where(to_b, r2 + HBOND_HYDROGEN, critical)
     kind[hbond | to_a | to_b] = 2
 
-    less = np.where(np.isin(types.element, (7, 8)), TORSION_NO, TORSION_OTHER)
+    less = _shorter(types)
     torsion = contacts.relation == TORSION
     critical = np.where(torsion, r1 + r2 + less[i] + less[j], critical)
     kind[torsion] = 1

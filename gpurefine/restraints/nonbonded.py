@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
+from ..backend.ops_pairs import PairLister
 from ..backend.ops_restraints import ContactRules, Contacts, Repulsions, RestraintOps
 from ..errors import ChemistryError, NumericalError
 from ..model.crystal import Crystal
 from ..model.topology import Topology
 from .arrays import symmetry_arrays
-from .contact_classes import SIGMA, classify, reach
+from .contact_classes import SIGMA, classify, contact_classes, reach
 from .exclusions import find_exclusions
 from .geometry import GeometryResult
 
@@ -51,6 +52,7 @@ class NonbondedRestraints:
             raise ChemistryError(f"{missing} atoms have no van der Waals radius in the monomer library.")
         self._backend, self._types, self._margin = backend, types, margin
         self._symmetry = symmetry_arrays(crystal)
+        self._classes = contact_classes(types)
         self.owner: I32 = np.ascontiguousarray(topology.parent, dtype=np.int32)
         exclusions = find_exclusions(topology, crystal)
         self._crossing = exclusions.through_symmetry
@@ -66,7 +68,14 @@ class NonbondedRestraints:
 
     def update(self, xyz: F64) -> Contacts:
         """List the contacts at ``xyz`` (n, 3) Å."""
+        self.contacts = None
         contacts = self._without_crossing_bonds(self._backend.find_contacts(xyz, self._symmetry, self._rules))
+        if isinstance(self._backend, PairLister):
+            near_ones = self._backend.near_contacts(contacts, self._classes, self._margin, self._symmetry)
+            if near_ones is not None:
+                self.repulsions, self.kind = near_ones
+                self.contacts, self._z = contacts, np.zeros(len(self.kind))
+                return contacts
         kind, critical = classify(contacts, self._types)
         near = np.flatnonzero(contacts.distance < critical + self._margin)
         first, second = contacts.first[near], contacts.second[near]

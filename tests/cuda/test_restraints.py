@@ -53,10 +53,16 @@ def everything(xyz: Any, b_iso: Any, top: Any, box: Any, ops: Any) -> dict[str, 
     order = np.lexsort(table.T[::-1])
     found: dict[str, Any] = {
         "contacts": table[order], "distance": contacts.distance[order], "sites": contacts.site_multiplicity,
-        "overlaps": nonbonded.overlaps(xyz)[np.lexsort(np.column_stack([
-            nonbonded._listed().first, nonbonded._listed().second, nonbonded._listed().op, nonbonded._listed().shift
-        ]).T[::-1])],
+        "adp pairs": adp.pattern.pairs, "adp relation": adp.relation, "adp distance": adp.distance, "adp op": adp.op,
+        "adp line": adp.line,
         "plane": np.abs(residuals.plane),
+    }
+    listed = nonbonded._listed()
+    near = np.column_stack([listed.first, listed.second, listed.op, listed.shift, nonbonded.kind])
+    order = np.lexsort(near.T[::-1])
+    found |= {
+        "near": near[order], "critical": listed.critical[order], "sigma": listed.sigma[order],
+        "overlaps": nonbonded.overlaps(xyz)[order],
     }
     found |= {kind: getattr(residuals, kind) for kind in ("bond", "angle", "torsion", "chiral")}
     is_aniso, u = tensors_of(b_iso)
@@ -188,6 +194,55 @@ def test_more_contacts_than_there_was_memory_for() -> None:
         assert rows[0] == rows[1]
         assert np.all(np.diff(found.first) >= 0)
         np.testing.assert_array_equal(found.site_multiplicity, expected.site_multiplicity)
+
+
+def test_contacts_outlive_the_next_search_and_others_are_left_to_the_host() -> None:
+    xyz, box = np.random.default_rng(2).uniform(0, 9, (20, 3)), crystal("P 1 21 1")
+    symmetry, rules = symmetry_arrays(box), many(20)
+    ops = RestraintOps(ShimDevice())
+    first = ops.find_contacts(xyz, symmetry, rules)
+    expected = REFERENCE.find_contacts(xyz, symmetry, rules)
+    second = ops.find_contacts(1.1 * xyz, symmetry, rules)
+    assert len(first) == len(expected)
+    np.testing.assert_allclose(np.sort(first.distance), np.sort(expected.distance))
+    top = topology(20)
+    classes = NonbondedRestraints(top, box, ops)._classes
+    assert ops.near_contacts(second, classes, 0.6, symmetry) is not None
+    for other in (first, expected):
+        assert ops.near_contacts(other, classes, 0.6, symmetry) is None
+        assert ops.similar_pairs(xyz, other, AdpRestraints(top, box, ops)._bonded_neighbours, 5, 4.0) is None
+
+
+def test_a_bonded_pair_whose_mates_are_nearer() -> None:
+    """The bond says how the two are related, the mate how far apart they are."""
+    box = crystal("P 1", (6.0, 20.0, 20.0, 90.0, 90.0, 90.0))
+    xyz = np.array([[1.0, 1, 1], [4.5, 1, 1], [1.0, 3, 1]])
+    expected = compare(xyz, np.array([10.0, 20, 30]), topology(3, bonds([(0, 1, 1.5, 0.02)])), box)
+    assert expected["adp relation"].tolist() == [0, 5, 5]
+    np.testing.assert_allclose(expected["adp distance"], [2.5, 2.0, np.hypot(2.5, 2.0)])
+    np.testing.assert_allclose(expected["adp line"][0], [1.0, 0, 0])
+
+
+def test_all_kinds_of_contacts() -> None:
+    """Ions, donors, acceptors, hydrogens, torsions and pairs two bonds apart, close together."""
+    n = 60
+    rng = np.random.default_rng(8)
+    hydrogen = rng.random(n) < 0.3
+    hydrogen[0] = False
+    polar = np.where(hydrogen, rng.choice([0, 4], n), rng.integers(0, 4, n)).astype(np.int8)
+    top = topology(
+        n, bonds([(k, k + 1, 1.5, 0.02) for k in range(n - 1)]),
+        [(k, k + 1, k + 2, 1.9, 0.05) for k in range(0, n - 2, 2)],
+        hydrogen=tuple(np.flatnonzero(hydrogen)), hb_type=polar, is_metal=rng.random(n) < 0.2,
+        ion_radius=np.where(rng.random(n) < 0.5, rng.uniform(0.6, 1.4, n), np.nan),
+        element=np.where(hydrogen, 1, rng.choice([6, 7, 8, 16], n)).astype(np.int8),
+        vdw_radius=rng.uniform(1.2, 2.3, n),
+    )
+    box = crystal("P 1 21 1")
+    xyz = rng.uniform(0, 9, (n, 3))
+    xyz[5::8] = xyz[3:-2:8] + 0.9
+    expected = compare(xyz, rng.uniform(10, 40, n), top, box)
+    assert set(expected["near"][:, -1].tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_results_are_added_to_what_is_there_on_either_side() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ops_restraints import F64, ContactRules, Contacts, SymmetryArrays
-from .device import DeviceArray
+from .device import Device, DeviceArray
 from .groups import GroupOps
 
 START_CAPACITY = 16
@@ -42,6 +45,49 @@ class _Cells:
     operations: DeviceArray
 
 
+class DeviceContacts(Contacts):
+    """Contacts that lie on the device, copied to the host when one of their arrays is first read."""
+
+    __slots__ = ("__weakref__", "arrays", "count", "device", "multiplicity", "start")
+
+    device: Device
+    count: int
+    arrays: dict[str, DeviceArray]
+    multiplicity: DeviceArray
+    start: DeviceArray
+
+    def __init__(
+        self, device: Device, count: int, arrays: dict[str, DeviceArray], multiplicity: DeviceArray, start: DeviceArray
+    ) -> None:
+        """``arrays`` by the names of the fields, the first ``count`` of each; ``multiplicity`` less one.
+
+        Contacts of atom i under operation g: ``start[i n_op + g]:start[i n_op + g + 1]``.
+        """
+        for name, value in (
+            ("device", device), ("count", count), ("arrays", arrays), ("multiplicity", multiplicity), ("start", start)
+        ):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        # only called for a field that has not been copied yet
+        if name == "site_multiplicity":
+            value: NDArray[Any] = (self.device.download(self.multiplicity) + 1).astype(np.int32)
+        elif name in self.arrays:
+            value = self.device.download(self.arrays[name][: self.count])
+        else:
+            raise AttributeError(name)
+        object.__setattr__(self, name, value)
+        return value
+
+    def fetch(self) -> None:
+        """Copy what has not been copied yet, because the memory is needed for others."""
+        for name in (*self.arrays, "site_multiplicity"):
+            getattr(self, name)
+
+
 class ContactOps(GroupOps):
     """The contact search of :class:`gpurefine.backend.ops_restraints.RestraintOps`.
 
@@ -49,10 +95,14 @@ class ContactOps(GroupOps):
     """
 
     contact_capacity: int = 0
+    _found: weakref.ref[DeviceContacts] | None = None
 
     def find_contacts(self, xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Contacts:
         """Contacts by cell list."""
         n, n_op = len(xyz), len(symmetry.rotation)
+        earlier = None if self._found is None else self._found()
+        if earlier is not None:
+            earlier.fetch()
         r = self.kept("contacts.rules", lambda: self._rules(symmetry, rules), symmetry, rules)
         c = self.kept("contacts.cells", lambda: self._cells(symmetry, r.reach), symmetry, rules)
         fractional = self.buffer("contacts.fractional", (n, 3), np.float64)
@@ -76,20 +126,27 @@ class ContactOps(GroupOps):
         start = self.prefix_sums("contacts.start", count, n * n_op)
         capacity = self.contact_capacity = max(self.contact_capacity, START_CAPACITY * n)
         while True:
-            found = (
-                self.buffer("contacts.first", capacity, np.int32), self.buffer("contacts.second", capacity, np.int32),
-                self.buffer("contacts.op", capacity, np.int32), self.buffer("contacts.shift", (capacity, 3), np.int32),
-                self.buffer("contacts.distance", capacity, np.float64),
-                self.buffer("contacts.relation", capacity, np.int8),
-            )
-            self.launch("contact_fill", n * n_op, *search, start, np.int32(capacity), *found)
+            arrays = {
+                "first": self.buffer("contacts.first", capacity, np.int32),
+                "second": self.buffer("contacts.second", capacity, np.int32),
+                "op": self.buffer("contacts.op", capacity, np.int32),
+                "shift": self.buffer("contacts.shift", (capacity, 3), np.int32),
+                "distance": self.buffer("contacts.distance", capacity, np.float64),
+                "relation": self.buffer("contacts.relation", capacity, np.int8),
+            }
+            self.launch("contact_fill", n * n_op, *search, start, np.int32(capacity), *arrays.values())
             k = int(self.device.download(start[n * n_op :])[0])
             if k <= capacity:
                 break
             capacity = self.contact_capacity = k + k // 4
-        first, second, op, shift, distance, relation = (self.device.download(part[:k]) for part in found)
-        images = self.device.download(multiplicity)
-        return Contacts(first, second, op, shift, distance, relation, (images + 1).astype(np.int32))
+        found = DeviceContacts(self.device, k, arrays, multiplicity, start)
+        self._found = weakref.ref(found)
+        return found
+
+    def here(self, contacts: Contacts) -> DeviceContacts | None:
+        """``contacts`` if they are the last that were found, which are still on the device."""
+        last = None if self._found is None else self._found()
+        return last if last is contacts else None
 
     def _rules(self, symmetry: SymmetryArrays, rules: ContactRules) -> _Rules:
         reach = max(2.0 * float(rules.radius.max(initial=0.0)) + rules.margin, rules.heavy_cutoff) + 1e-6

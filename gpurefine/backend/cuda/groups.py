@@ -56,10 +56,15 @@ class GroupOps(ExchangeOps):
         self.launch("group_sort", n_group, start, np.int32(n_group), order)
         return Groups(start, order)
 
-    def half_squares(self, z: DeviceArray, begin: DeviceArray, segments: int, longest: int) -> DeviceArray:
-        """½ Σ z² (segments,) of ``z[begin[s]:begin[s + 1]]``, none longer than ``longest``, on the device."""
+    def half_squares(
+        self, z: DeviceArray, begin: DeviceArray, segments: int, longest: int, out: DeviceArray | None = None
+    ) -> DeviceArray:
+        """½ Σ z² (segments,) of ``z[begin[s]:begin[s + 1]]``, none longer than ``longest``, on the device.
+
+        In ``out`` if it is given, else in a buffer that holds it until the next sum.
+        """
         parts = int(np.clip(-(-longest // PART), 1, MAX_PARTS))
         partial = self.buffer("squares.parts", (segments, parts), np.float64)
-        out = self.buffer("squares.out", segments, np.float64)
+        out = self.buffer("squares.out", segments, np.float64) if out is None else out
         self.device.launch("half_squares", (parts, segments), (256,), (z, begin, partial, self.counter(), out))
         return out

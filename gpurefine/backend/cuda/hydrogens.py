@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -41,14 +40,15 @@ class HydrogenOps(GeometryOps):
         gradient, shift = (self.buffer(f"hydrogens.{name}", (n, 3), np.float64) for name in ("gradient", "shift"))
         diagonal = self.buffer("hydrogens.diagonal", (n, 3, 3), np.float64)
         off = self.buffer("hydrogens.off", (len(plan.pairs), 3, 3), np.float64)
-        largest = self.buffer("hydrogens.largest", 1, np.uint64)
+        report = self.buffer("hydrogens.report", 11, np.float64)  # values before, values after, longest shift
+        before, after, largest = report[:5], report[5:10], report[10:].view(np.uint64)
         self.device.upload(np.ascontiguousarray(xyz, np.float64), x)
         self.device.clear(shift)
         for _ in range(n_iterations):
             for out in (gradient, diagonal, off, largest):
                 if out.size:
                     self.device.clear(out)
-            before = self._slopes(plan, x, gradient, diagonal, off)
+            self.geometry_values(plan, x, gradient, diagonal, off, before)
             self.launch(
                 "hydrogen_shifts", parents.count, parents.start, parents.member, parents.slot_start, parents.slot,
                 gradient, diagonal, off, np.int32(parents.count), np.float64(s.damping), np.float64(s.floor),
@@ -58,22 +58,17 @@ class HydrogenOps(GeometryOps):
             for _halving in range(s.halvings):
                 self.launch("move_along", 3 * n, x, shift, np.float64(factor), np.int32(3 * n), trial, block=256)
                 self._fill(d, trial, False)
-                after = self.half_squares(d.z, d.begin, 5, d.longest)
-                if float(self.device.download(after).sum()) <= float(self.device.download(before).sum()):
+                self.half_squares(d.z, d.begin, 5, d.longest, after)
+                told = self.device.download(report)
+                if told[5:10].sum() <= told[:5].sum():
                     x, trial = trial, x
                     break
                 factor *= 0.5
             else:
                 break
-            if self.device.download(largest).view(np.float64)[0] < s.converged:
+            if told[10] < s.converged:
                 break
         return self.device.download(x)
-
-    def _slopes(self, plan: GeometryPlan, x: Any, gradient: Any, diagonal: Any, off: Any) -> DeviceArray:
-        """Values (5,) in a buffer of their own; gradient and blocks are added to."""
-        values = self.buffer("hydrogens.values", 5, np.float64)
-        self.device.copy(self.geometry_values(plan, x, gradient, diagonal, off), values)
-        return values
 
     def _parents(self, system: HydrogenSystem) -> _Parents:
         members, slots, counts = [], [], []

@@ -13,7 +13,7 @@ from .groups import GroupOps, Groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
+class DevicePairs:
     """:class:`Repulsions` on the device, as kernels/repulsion.cu takes them."""
 
     atoms: DeviceArray
@@ -120,17 +120,25 @@ class RepulsionOps(GroupOps):
             self.send("adp.weight", weight, np.float64), self.grouped("adp.atoms", both, 2 * len(first), n),
         )
 
-    def _pairs_on_device(self, pairs: Repulsions) -> _Pairs:
-        def build() -> _Pairs:
-            return _Pairs(
+    def _pairs_on_device(self, pairs: Repulsions) -> DevicePairs:
+        def build() -> DevicePairs:
+            return DevicePairs(
                 atoms=self.send("repulsion.atoms", np.stack([pairs.first, pairs.second], axis=1), np.int32),
                 op=self.send("repulsion.op", pairs.op, np.int32),
                 shift=self.send("repulsion.shift", pairs.shift, np.int32),
                 limits=self.send("repulsion.limits", np.stack([pairs.critical, pairs.sigma], axis=1), np.float64),
-                symmetry=self.kept("repulsion.symmetry", lambda: self._operations(pairs.symmetry), pairs.symmetry),
+                symmetry=self.symmetry_table(pairs.symmetry),
             )
 
         return self.latest("repulsion", build, pairs)
+
+    def remember_pairs(self, pairs: Repulsions, there: DevicePairs) -> None:
+        """Take note that ``pairs`` are on the device already."""
+        self.latest("repulsion", lambda: there, pairs)
+
+    def symmetry_table(self, symmetry: SymmetryArrays) -> DeviceArray:
+        """What kernels/repulsion.cu takes of the operations."""
+        return self.kept("repulsion.symmetry", lambda: self._operations(symmetry), symmetry)
 
     def _operations(self, s: SymmetryArrays) -> DeviceArray:
         """(n_op + 1, 12): rotation and translation of every operation, and the matrix that turns cells into Å."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from .adp_tensors import AdpOps
-from .contacts import ContactOps
 from .hydrogens import HydrogenOps
-from .repulsion import RepulsionOps
+from .pair_lists import PairListOps
 
 
-class RestraintOps(HydrogenOps, ContactOps, RepulsionOps, AdpOps):
+class RestraintOps(HydrogenOps, PairListOps, AdpOps):
     """See :class:`gpurefine.backend.ops_restraints.RestraintOps`, ``HydrogenSolver`` there, and ``ops_adp.AdpOps``."""
