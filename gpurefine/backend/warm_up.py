@@ -6,7 +6,14 @@ import numpy as np
 
 from .ops import Backend
 from .ops_adp import TensorTerms
-from .ops_restraints import ContactRules, GeometryTerms, Repulsions, SymmetryArrays
+from .ops_restraints import (
+    ContactRules,
+    GeometryTerms,
+    HydrogenSolver,
+    HydrogenSystem,
+    Repulsions,
+    SymmetryArrays,
+)
 from .plans import DensityPlan, FourierPlan, ScaleSystem, Scatterers
 
 SIDE = 12.0
@@ -95,6 +102,9 @@ def _restraints(backend: Backend) -> None:
     gradient, diagonal, off = np.zeros((4, 3)), backend.new_blocks(4, 3), backend.new_blocks(6, 3)
     backend.geometry(plan, xyz, gradient, diagonal, off)
     backend.geometry_residuals(plan, xyz)
+    if isinstance(backend, HydrogenSolver):
+        groups = ((np.array([[3]], np.int32), np.full((1, 1, 1), -1, np.int32)),)
+        backend.relax_hydrogens(plan, HydrogenSystem(groups, 1e-4, 1e-3, 0.3, 2, 0.005), xyz, 1)
     rules = ContactRules(
         radius=np.full(4, 1.7), heavy=np.ones(4, bool), altloc=np.zeros(4, np.int8), occ=np.ones(4),
         excluded_start=np.zeros(5, np.int32), excluded_atom=np.zeros(0, np.int32),

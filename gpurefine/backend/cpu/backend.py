@@ -7,15 +7,15 @@ import numba as nb
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
+from .hydrogens import HydrogenOps
 from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
-from .restraints import RestraintOps
 from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CpuBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps):
+class CpuBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, HydrogenOps, AdpOps, SolveOps):
     """Performs every operation of the table on the CPU."""
 
     name = "cpu"

@@ -1,0 +1,100 @@
+"""Shifts of riding hydrogens: one small system for the hydrogens of each parent."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from ..ops_restraints import F64, GeometryPlan, HydrogenSystem
+from .restraints import RestraintOps
+from .rows import Array
+
+
+@nb.njit
+def _solve(matrix: Array, right: Array, n: int) -> bool:
+    """Solve in place by Cholesky's factorisation; False where the matrix is not positive definite."""
+    for i in range(n):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= matrix[i, k] * matrix[j, k]
+            if i == j:
+                if not total > 0.0:
+                    return False
+                matrix[i, i] = math.sqrt(total)
+            else:
+                matrix[i, j] = total / matrix[j, j]
+    for i in range(n):
+        total = right[i]
+        for k in range(i):
+            total -= matrix[i, k] * right[k]
+        right[i] = total / matrix[i, i]
+    for i in range(n - 1, -1, -1):
+        total = right[i]
+        for k in range(i + 1, n):
+            total -= matrix[k, i] * right[k]
+        right[i] = total / matrix[i, i]
+    return True
+
+
+@nb.njit(parallel=True, cache=True)
+def sibling_shifts(
+    members: Array, slots: Array, gradient: Array, diagonal: Array, off: Array, damping: float, floor: float,
+    longest: float, shift: Array
+) -> None:
+    """Write the damped Gauss–Newton shift of the hydrogens ``members`` (g, k), k on a parent, to shift (n, 3) Å."""
+    k = members.shape[1]
+    for g in nb.prange(len(members)):
+        matrix, right = np.zeros((3 * k, 3 * k)), np.empty(3 * k)
+        largest = 0.0
+        for a in range(k):
+            for x in range(3):
+                right[3 * a + x] = -gradient[members[g, a], x]
+                largest = max(largest, diagonal[members[g, a], x, x])
+                for y in range(3):
+                    matrix[3 * a + x, 3 * a + y] = diagonal[members[g, a], x, y]
+            for b in range(a + 1, k):
+                if slots[g, a, b] >= 0:
+                    for x in range(3):
+                        for y in range(3):
+                            matrix[3 * b + y, 3 * a + x] = off[slots[g, a, b], x, y]
+        for i in range(3 * k):
+            matrix[i, i] += damping * largest + floor
+        solved = _solve(matrix, right, 3 * k)
+        for a in range(k):
+            length = 0.0
+            for x in range(3):
+                length += right[3 * a + x] ** 2
+            factor = min(1.0, longest / max(math.sqrt(length), 1e-12)) if solved else 0.0
+            for x in range(3):
+                shift[members[g, a], x] = factor * right[3 * a + x] if solved else 0.0
+
+
+class HydrogenOps(RestraintOps):
+    """See :class:`gpurefine.backend.ops_restraints.HydrogenSolver`."""
+
+    def relax_hydrogens(self, plan: GeometryPlan, system: HydrogenSystem, xyz: F64, n_iterations: int) -> F64:
+        """``xyz`` (n, 3) Å with hydrogens moved downhill; each iteration's values are those its search has found."""
+        n, x = len(xyz), xyz.copy()
+        for _ in range(n_iterations):
+            gradient, shift = np.zeros((n, 3)), np.zeros((n, 3))
+            diagonal, off = np.zeros((n, 3, 3)), np.zeros((max(len(plan.pairs), 1), 3, 3))
+            value = float(self.geometry(plan, x, gradient, diagonal, off).sum())
+            for members, slots in system.groups:
+                self.use(0.5 * members.size)
+                sibling_shifts(
+                    members, slots, gradient, diagonal, off, system.damping, system.floor, system.longest, shift
+                )
+            largest = float(np.sqrt((shift**2).sum(axis=1).max()))
+            for _halving in range(system.halvings):
+                if float(self.geometry(plan, x + shift, None, None, None).sum()) <= value:
+                    x = x + shift
+                    break
+                shift *= 0.5
+            else:
+                break
+            if largest < system.converged:
+                break
+        return x
