@@ -69,9 +69,20 @@ class Rules:
 
 def _last_of_each(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
     """Indices, ascending, of the last occurrence of every distinct row of the columns."""
-    table = np.stack(columns, axis=1)[::-1]
-    _, first = np.unique(table, axis=0, return_index=True)
-    return np.sort(len(table) - 1 - first)
+    order = np.lexsort(columns)  # equal rows stay in ascending order
+    if not len(order):
+        return order
+    table = np.stack(columns, axis=1)[order]
+    return np.sort(order[np.append(np.any(table[1:] != table[:-1], axis=1), True)])
+
+
+def _find(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Index of each ``wanted`` among the distinct ``keys``, −1 where it is not."""
+    if not len(keys):
+        return np.full(wanted.shape, -1, np.intp)
+    order = np.argsort(keys)
+    at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
+    return np.where(keys[at] == wanted, at, -1)
 
 
 def bonds(topo: gemmi.Topo, rules: Rules, xyz: F64, crystal: Crystal, nuclear: bool = False) -> Bonds:
@@ -177,18 +188,22 @@ def chirals(topo: gemmi.Topo, rules: Rules, bond: Bonds, angle: Angles) -> Chira
     ]
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
     atoms = table[:, :4].astype(np.int32)
-    lengths = {
-        (min(a, b), max(a, b)): k
-        for k, (a, b) in enumerate(bond.atoms.tolist())
-        if bond.image[k] == 0 and not bond.shift[k].any()
-    }
-    corners = {(min(a, c), b, max(a, c)): k for k, (a, b, c) in enumerate(angle.atoms.tolist())}
-    used = np.full((len(atoms), 6), -1)
-    for row, (centre, *arms) in enumerate(atoms.tolist()):
-        for k, arm in enumerate(arms):
-            other = arms[(k + 1) % 3]
-            used[row, k] = lengths.get((min(centre, arm), max(centre, arm)), -1)
-            used[row, 3 + k] = corners.get((min(arm, other), centre, max(arm, other)), -1)
+    n = 1 + max(int(part.max(initial=0)) for part in (bond.atoms, angle.atoms, atoms))
+
+    def joined(a: I32, b: I32) -> NDArray[np.int64]:
+        """A number for every unordered pair."""
+        return np.minimum(a, b).astype(np.int64) * n + np.maximum(a, b)
+
+    inside = np.flatnonzero((bond.image == 0) & ~bond.shift.any(axis=1))
+    pairs = bond.atoms[inside]
+    length_keys = joined(pairs[:, 0], pairs[:, 1])
+    corner_keys = joined(angle.atoms[:, 0], angle.atoms[:, 2]) * n + angle.atoms[:, 1]
+    used = np.full((len(atoms), 6), -1, np.intp)
+    for k in range(3):
+        arm, other = atoms[:, 1 + k], atoms[:, 1 + (k + 1) % 3]
+        at = _find(length_keys, joined(atoms[:, 0], arm))
+        used[:, k] = np.where(at >= 0, inside[at], -1) if len(inside) else -1
+        used[:, 3 + k] = _find(corner_keys, joined(arm, other) * n + atoms[:, 0])
     keep = np.all(used >= 0, axis=1)
     ln, cn = used[keep, :3], used[keep, 3:]
     volume, sigma = chiral_volume(bond.ideal[ln], bond.sigma[ln], angle.ideal[cn], angle.sigma[cn])

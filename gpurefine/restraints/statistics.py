@@ -160,12 +160,14 @@ def _contacts(xyz: F64, heavy: Flags, nonbonded: NonbondedRestraints) -> Iterato
     pairs = nonbonded.repulsions
     assert pairs is not None
     overlap = nonbonded.overlaps(xyz)
-    use = (overlap > 0.0) & heavy[pairs.first] & heavy[pairs.second]
-    atoms = np.stack([pairs.first, pairs.second], axis=1)
-    every = _Deviations("vdw", "Å", -overlap, np.full(len(overlap), SIGMA), pairs.critical, atoms)
-    symmetry = (pairs.op != 0) | pairs.shift.any(axis=1)
-    name = np.array(CONTACT_KINDS)[nonbonded.kind]
+    use = np.flatnonzero(overlap > 0.0)
+    use = use[heavy[pairs.first[use]] & heavy[pairs.second[use]]]
+    overlap = overlap[use]
+    atoms = np.stack([pairs.first[use], pairs.second[use]], axis=1)
+    every = _Deviations("vdw", "Å", -overlap, np.full(len(use), SIGMA), pairs.critical[use], atoms)
+    symmetry = (pairs.op[use] != 0) | pairs.shift[use].any(axis=1)
+    name = np.array(CONTACT_KINDS)[nonbonded.kind[use]]
     name[name == "vdw_bare"] = "vdw"
     for kind in ("vdw", "vdw_torsion", "vdw_hbond", "vdw_metal"):
-        yield every.of(use & ~symmetry & (name == kind), kind)
-    yield every.of(use & symmetry, "vdw_symmetry")
+        yield every.of(~symmetry & (name == kind), kind)
+    yield every.of(symmetry, "vdw_symmetry")
