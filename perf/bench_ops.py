@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpurefine.backend import create
 from gpurefine.backend.create import cpu_count
 
 from .cases import box_case, is_box
@@ -62,7 +63,7 @@ def measure(model: Path, data: Path, d_min: float, threads: int) -> dict[str, An
     from . import ceilings
     from .operations import objective_of, operations, plain_fft, points, read
 
-    objective, state = objective_of(read(model, data, d_min), threads)
+    objective, state = objective_of(read(model, data, d_min), create("cpu", threads))
     top = ceilings.measure(threads)
     found = []
     for operation in operations(objective, state):

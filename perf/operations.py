@@ -10,8 +10,8 @@ import numpy as np
 import scipy.fft
 
 import gpurefine
-from gpurefine.backend import create
 from gpurefine.backend.gaussians import isotropic_gaussians
+from gpurefine.backend.ops import Backend
 from gpurefine.io.scattering import xray_gaussians
 from gpurefine.job import Problem
 from gpurefine.params.values import AtomValues
@@ -36,11 +36,11 @@ def read(model: Path, data: Path, d_min: float) -> Problem:
     return gpurefine.read(model, data, hydrogens="drop", d_min=d_min)
 
 
-def objective_of(problem: Problem, threads: int) -> tuple[Objective, State]:
-    """The target of a refinement that is about to take its first step."""
+def objective_of(problem: Problem, backend: Backend) -> tuple[Objective, State]:
+    """The target of a refinement on ``backend`` that is about to take its first step."""
     chemistry, data, config = problem.chemistry, problem.data, problem.config
     objective, _ = build_objective(
-        create("cpu", threads), chemistry.atoms, chemistry.topology, chemistry.labels, data.crystal, data.reflections,
+        backend, chemistry.atoms, chemistry.topology, chemistry.labels, data.crystal, data.reflections,
         [xray_gaussians(chemistry.atoms.scatterer_names)], config.solvent, config.refine, Timer(),
     )
     state = objective.state(AtomValues.of(objective.atoms))

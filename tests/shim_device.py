@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,23 @@ from gpurefine.errors import DeviceError
 HEADER = Path(__file__).parent / "shim" / "cuda_shim.h"
 SANITISE = bool(os.environ.get("GPUREFINE_SHIM_ASAN"))
 """Compile with AddressSanitizer (the interpreter must run with libasan preloaded; see CONTRIBUTING.md)."""
+
+
+ALIGNED = {"float2": 8, "double2": 16, "float4": 16, "double4": 16, "int2": 8, "int4": 16}
+"""Bytes to which the address of a vector type must be aligned on a device."""
+
+
+def aligned(shape: Any, dtype: Any) -> np.ndarray:
+    """Uninitialised memory at a multiple of 256 bytes, as the driver hands it out.
+
+    Under AddressSanitizer it is malloc's alignment, so that what lies behind the end is known to be out of bounds.
+    """
+    if SANITISE:
+        return np.empty(shape, dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + 256, np.uint8)
+    begin = -raw.ctypes.data % 256
+    return raw[begin : begin + size].view(dtype).reshape(shape)
 
 
 class ShimArray:
@@ -94,7 +112,7 @@ class ShimDevice:
         self._fft: dict[tuple[int, int, int], ShimFft] = {}
 
     def empty(self, shape: Any, dtype: Any) -> ShimArray:
-        memory = np.empty(shape, dtype)
+        memory = aligned(shape, dtype)
         self.allocations += 1
         self.used += memory.nbytes
         if self.used > self.limit:
@@ -123,6 +141,11 @@ class ShimDevice:
         known = sources.kernels()[kernel]
         check_arguments(known, arguments, block)
         assert all(isinstance(a, ShimArray | np.generic) or a is None for a in arguments)
+        for parameter, value in zip(known.parameters, arguments, strict=True):
+            if parameter.base in ALIGNED and isinstance(value, ShimArray):
+                # vectors are loaded whole: a GPU stops at an address between two of them
+                address = value.memory.ctypes.data
+                assert address % ALIGNED[parameter.base] == 0, f"{kernel}: {parameter.name} is misaligned"
         self.launches[kernel] = self.launches.get(kernel, 0) + 1
         run_kernel(known, grid, block, arguments, shared, self.order)
 
@@ -140,6 +163,12 @@ class ShimDevice:
 
     def compile_all(self) -> None:
         pass
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def milliseconds(self, begin: float, end: float) -> float:
+        return 1e3 * (end - begin)
 
 
 def compiler() -> str | None:

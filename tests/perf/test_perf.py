@@ -80,9 +80,10 @@ def test_box_can_be_refined(box: make_box.Box) -> None:
 
 
 def test_operations_can_all_be_called(box: make_box.Box) -> None:
+    from gpurefine.backend import create
     from perf import operations
 
-    objective, state = operations.objective_of(operations.read(box.model, box.mtz, 5.0), 1)
+    objective, state = operations.objective_of(operations.read(box.model, box.mtz, 5.0), create("cpu", 1))
     found = operations.operations(objective, state)
     assert len({operation.name for operation in found}) == len(found)
     for operation in found:

@@ -173,6 +173,17 @@ class CupyDevice:
         """See :class:`.device.Device`."""
         self._cupy.cuda.get_current_stream().synchronize()
 
+    def mark(self) -> Any:
+        """See :class:`.device.Device`."""
+        event = self._cupy.cuda.Event()
+        event.record()
+        return event
+
+    def milliseconds(self, begin: Any, end: Any) -> float:
+        """See :class:`.device.Device`."""
+        end.synchronize()
+        return float(self._cupy.cuda.get_elapsed_time(begin, end))
+
     def memory(self) -> tuple[int, int]:
         """See :class:`.device.Device`; the limit that CUPY_GPU_MEMORY_LIMIT sets counts."""
         free, total = self._cupy.cuda.runtime.memGetInfo()

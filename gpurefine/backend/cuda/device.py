@@ -24,6 +24,7 @@ TYPES: dict[str, type[np.generic]] = {
     "float": np.float32, "double": np.float64, "int": np.int32, "i64": np.int64, "long long": np.int64,
     "unsigned": np.uint32, "u64": np.uint64, "unsigned long long": np.uint64, "signed char": np.int8,
     "unsigned char": np.uint8, "bool": np.bool_, "float2": np.complex64, "double2": np.complex128,
+    "float4": np.float32,
 }
 """NumPy type of every type that kernels' arguments have."""
 
@@ -92,6 +93,14 @@ class Device(Protocol):
 
     def holds(self, value: Any) -> bool:
         """Whether ``value`` is an array of this device."""
+        ...
+
+    def mark(self) -> Any:
+        """A mark in the queue of work, for :meth:`milliseconds`."""
+        ...
+
+    def milliseconds(self, begin: Any, end: Any) -> float:
+        """Time that the device took from one mark to another; waits for the second."""
         ...
 
     def compile_all(self) -> None:

@@ -23,16 +23,17 @@ class TargetOps(DeviceOps):
         acentric, special = self.kept(
             "information", lambda: [self.fixed(table, np.float64) for table in tables], *tables
         )
+        # the gradient comes first: complex numbers must lie at multiples of 16 bytes
         out = self.buffer("likelihood", (5, n), np.float64)
         self.launch(
             "rice", n, self.send("f_obs", f_obs, np.float64), self.send("sigma", sigma, np.float64),
             self.send("f_calc", f_calc, np.complex128), self.send("d", d, np.float64), self.send("s", s, np.float64),
             self.send("epsilon", epsilon, np.float64), self.send("centric", centric, np.bool_), np.int32(n), acentric,
-            special, np.int32(len(tables[0])), np.float64(TABLE_END), np.bool_(derivatives), out[:1],
-            out[1:3].reshape(-1).view(np.complex128), out[3:4], out[4:5],
+            special, np.int32(len(tables[0])), np.float64(TABLE_END), np.bool_(derivatives), out[2:3],
+            out[:2].reshape(-1).view(np.complex128), out[3:4], out[4:5],
         )
         host = self.device.download(out)
-        return LikelihoodResult(host[0], host[1:3].reshape(-1).view(np.complex128), host[3], host[4])
+        return LikelihoodResult(host[2], host[:2].reshape(-1).view(np.complex128), host[3], host[4])
 
     def rice_sigmaa(
         self, f_obs: Any, sigma: Any, fc_abs: Any, d: Any, s: Any, epsilon: Any, centric: Any
