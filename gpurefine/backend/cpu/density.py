@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...errors import NumericalError
 from ..gaussians import anisotropic_gaussians, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso, transforms
+from .density_aniso import WIDE
 from .rows import LANES, MAX_ROW
 from .sphere import GAUSSIANS, SIZES
 from .threads import WORTHWHILE, Threads
@@ -46,7 +48,13 @@ class DensityOps(Threads):
 
     def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
         index = np.flatnonzero(atoms.is_aniso)
-        amplitude, inverse, radius = anisotropic_gaussians(plan, atoms, index)
+        # the widest first, so that rows beyond the reach of the narrow ones can leave these out
+        widest_first = np.argsort(-plan.gauss_b, axis=1, kind="stable")
+        sorted_plan = replace(
+            plan, gauss_a=np.take_along_axis(plan.gauss_a, widest_first, 1),
+            gauss_b=np.take_along_axis(plan.gauss_b, widest_first, 1),
+        )
+        amplitude, inverse, radius = anisotropic_gaussians(sorted_plan, atoms, index)
         fractional = atoms.xyz[index] @ plan.frac.T
         fractional -= np.floor(fractional)
         reciprocal = np.linalg.norm(plan.frac, axis=1)
@@ -54,13 +62,17 @@ class DensityOps(Threads):
         return index, (plan.orth, fractional, reciprocal, amplitude, inverse, radius)
 
     def _forms(self, plan: DensityPlan, prepared: _Prepared) -> tuple[_Prepared, NDArray[np.float64]]:
-        """The same with exponents in grid units, amplitudes and exponents padded; and Å a grid step (3, 3)."""
+        """As the kernels for anisotropic atoms take it, and Å a grid step (3, 3).
+
+        Exponents are in grid units; amplitudes and exponents are padded; the radius of each atom is followed by
+        that of its narrow Gaussians.
+        """
         orth, fractional, reciprocal, amplitude, inverse, radius = prepared
         per_step = plan.orth / np.array(plan.shape)
         padded = _padded(amplitude)
-        form = np.zeros((*padded.shape, 6))
-        form[:, : amplitude.shape[1]] = density_aniso.grid_forms(inverse, per_step)
-        return (orth, fractional, reciprocal, padded, form, radius), per_step
+        form = density_aniso.grid_forms(inverse, per_step)
+        narrow = density_aniso.reach(amplitude[:, WIDE:], inverse[:, WIDE:], plan.cutoff)
+        return (orth, fractional, reciprocal, padded, form, np.stack([radius, narrow], axis=1)), per_step
 
     def _scratch(self, plan: DensityPlan, args: _Prepared) -> NDArray[np.float32]:
         """Memory for the loops over isotropic atoms, a row for each share of the work."""
@@ -126,7 +138,7 @@ class DensityOps(Threads):
         if len(index):
             inverse = args[4]
             (orth, fractional, reciprocal, amplitude, form, radius), per_step = self._forms(plan, args)
-            moment = np.zeros((*form.shape[:2], 10))
+            moment = np.zeros((*amplitude.shape, 10))
             density_aniso.gather(dmap, orth, fractional, reciprocal, form, radius, moment)
             moment = moment[:, : inverse.shape[1]]
             xyz[index], u_aniso[index], weight[index] = density_aniso.slopes(moment, amplitude, inverse, per_step)

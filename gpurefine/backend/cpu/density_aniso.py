@@ -16,45 +16,91 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exponential import LOG2_E, exp2_negative
-from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, take_row, wrapped
+from .rows import LANES, MAX_ROW, Array, add_row, slab_lists, take_row, wrapped
 from .slabs import plane_ranges
+
+WIDE = 3
+"""The first so many Gaussians, which must be the widest, are summed on every row, the others where they reach."""
 
 WIDTH = MAX_ROW + 2 * LANES
 """Distance between the parts of :func:`gather`'s buffer; a constant, so that the compiler knows that they are apart."""
 
 
 def grid_forms(inverse: NDArray[np.float64], per_step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Q (m, g, 6) with ½ rᵀ S r = −xᵀ Q x ln 2 from S (m, g, 3, 3) and M (3, 3) Å a grid step.
+    """Q (m, 6, 8) with ½ rᵀ S r = −xᵀ Q x ln 2 from S (m, g, 3, 3) and M (3, 3) Å a grid step.
 
-    The six are what x₀², x₁², x₂², x₀x₁, x₀x₂ and x₁x₂ are multiplied by.
+    The six are what x₀², x₁², x₂², x₀x₁, x₀x₂ and x₁x₂ are multiplied by; zeros follow the g Gaussians.
     """
     form = -0.5 * float(LOG2_E) * np.einsum("ki,mgkl,lj->mgij", per_step, inverse, per_step, optimize=True)
-    out = np.empty((*form.shape[:2], 6))
+    out = np.zeros((len(form), 6, LANES))
     for k, (i, j, factor) in enumerate(((0, 0, 1.0), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0), (0, 2, 2.0), (1, 2, 2.0))):
-        out[..., k] = factor * form[..., i, j]
+        out[:, k, : form.shape[1]] = factor * form[..., i, j]
     return out
+
+
+def reach(
+    amplitude: NDArray[np.float64], inverse: NDArray[np.float64], cutoff: float
+) -> NDArray[np.float64]:
+    """Radius (m,) Å beyond which all of the Gaussians A (m, g), S (m, g, 3, 3) are below ``cutoff``; 0 without any."""
+    if amplitude.shape[1] == 0:
+        return np.zeros(len(amplitude))
+    widest = 1.0 / np.linalg.eigvalsh(inverse)[..., 0]
+    level = np.log(np.maximum(np.abs(amplitude) / cutoff, 1.0))
+    return np.asarray(np.sqrt((2.0 * level * widest).max(axis=1)))
+
+
+@nb.njit
+def row_metric(orth: Array, nu: int, nv: int, nw: int) -> tuple[float, float, float, float, float, float]:
+    """What :func:`row_points` needs: |x|² across the rows as a form of x₀ and x₁, and where on a row it is smallest.
+
+    g₀₀, g₀₁, g₁₁ of the first; −k* = s₀ x₀ + s₁ x₁ of the second; 1/|w|², w being one step along a row.
+    """
+    u, v, w = orth[:, 0] / nu, orth[:, 1] / nv, orth[:, 2] / nw
+    uu, uv, vv, uw, vw, ww = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(3):
+        uu += u[i] * u[i]
+        uv += u[i] * v[i]
+        vv += v[i] * v[i]
+        uw += u[i] * w[i]
+        vw += v[i] * w[i]
+        ww += w[i] * w[i]
+    return uu - uw * uw / ww, 2.0 * (uv - uw * vw / ww), vv - vw * vw / ww, uw / ww, vw / ww, 1.0 / ww
+
+
+@nb.njit(inline="always")
+def row_points(
+    metric: tuple[float, float, float, float, float, float], x0: float, x1: float, centre: float, radius2: float
+) -> tuple[int, int, float]:
+    """First k and number of the points of a row inside the sphere about ``centre``, and the row's distance² from it."""
+    off_axis = metric[0] * x0 * x0 + (metric[1] * x0 + metric[2] * x1) * x1
+    if off_axis > radius2:
+        return 0, 0, off_axis
+    half = math.sqrt((radius2 - off_axis) * metric[5])
+    middle = centre - metric[3] * x0 - metric[4] * x1
+    first = math.ceil(middle - half)
+    return first, math.floor(middle + half) - first + 1, off_axis
 
 
 @nb.njit
 def _row_polynomials(form: Array, x0: float, x1: float, x2: float, out: Array) -> None:
     """out[:, g] = c0, c1, c2 of the exponent c0 + c1 t + c2 t² on the row that starts at (x0, x1, x2)."""
-    for g in range(len(form)):
-        q = form[g]
-        along = q[4] * x0 + q[5] * x1
-        out[0, g] = q[0] * x0 * x0 + q[1] * x1 * x1 + q[3] * x0 * x1 + (along + q[2] * x2) * x2
-        out[1, g] = along + 2.0 * q[2] * x2
-        out[2, g] = q[2]
+    y0, y1, y2 = x0 * x0, x1 * x1, x0 * x1
+    for g in range(LANES):
+        along, curve = form[4, g] * x0 + form[5, g] * x1, form[2, g] * x2
+        out[0, g] = form[0, g] * y0 + form[1, g] * y1 + form[3, g] * y2 + (along + curve) * x2
+        out[1, g] = along + 2.0 * curve
+        out[2, g] = form[2, g]
 
 
 @nb.njit(fastmath=True)
-def _density_row(c: Array, amp: Array, row: Array) -> None:
-    """row[t] = Σ_g amp_g 2^(c0 + c1 t + c2 t²)."""
+def _density_row(c: Array, amp: Array, n_gauss: int, padded: int, row: Array) -> None:
+    """row[t] = Σ_g amp_g 2^(c0 + c1 t + c2 t²) over the first ``n_gauss``."""
     a0, a1, a2 = amp[0], amp[1], amp[2]
     p0, q0, r0 = c[0, 0], c[1, 0], c[2, 0]
     p1, q1, r1 = c[0, 1], c[1, 1], c[2, 1]
     p2, q2, r2 = c[0, 2], c[1, 2], c[2, 2]
-    if len(amp) == 3:
-        for t in range(len(row)):
+    if n_gauss == WIDE:
+        for t in range(padded):
             k = np.float32(t)
             value = a0 * exp2_negative(p0 + k * (q0 + k * r0)) + a1 * exp2_negative(p1 + k * (q1 + k * r1))
             row[t] = value + a2 * exp2_negative(p2 + k * (q2 + k * r2))
@@ -62,7 +108,7 @@ def _density_row(c: Array, amp: Array, row: Array) -> None:
     a3, a4 = amp[3], amp[4]
     p3, q3, r3 = c[0, 3], c[1, 3], c[2, 3]
     p4, q4, r4 = c[0, 4], c[1, 4], c[2, 4]
-    for t in range(len(row)):
+    for t in range(padded):
         k = np.float32(t)
         value = a0 * exp2_negative(p0 + k * (q0 + k * r0)) + a1 * exp2_negative(p1 + k * (q1 + k * r1))
         value += a2 * exp2_negative(p2 + k * (q2 + k * r2)) + a3 * exp2_negative(p3 + k * (q3 + k * r3))
@@ -74,41 +120,37 @@ def spread(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, form: Array, radius: Array,
     slab_size: int
 ) -> None:
-    """Add Σ_g A_g 2^(xᵀ Q_g x) of every atom to grid (nu, nv, nw) float32; slabs are independent."""
+    """Add Σ_g A_g 2^(xᵀ Q_g x) of every atom to grid (nu, nv, nw) float32; slabs are independent.
+
+    ``radius`` (m, 2): Å of an atom's density, and of its Gaussians from :data:`WIDE` on.
+    """
     nu, nv, nw = grid.shape
-    first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
+    n_gauss = amplitude.shape[1]
+    first, last = plane_ranges(fractional[:, 0], radius[:, 0], reciprocal[0], nu)
     n_slab = (nu + slab_size - 1) // slab_size
     start, atom = slab_lists(first, last, nu, slab_size, n_slab)
-    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
-    ww = wx * wx + wy * wy + wz * wz
+    metric = row_metric(orth, nu, nv, nw)
     for slab in nb.prange(n_slab):
         buffer = np.empty(MAX_ROW + LANES, np.float32)
-        polynomial = np.empty((3, amplitude.shape[1]), np.float32)
+        polynomial = np.empty((3, LANES), np.float32)
         for entry in range(start[slab], start[slab + 1]):
             a = atom[entry]
-            r2 = radius[a] * radius[a]
+            edge, r2, narrow2 = radius[a, 0], radius[a, 0] ** 2, radius[a, 1] ** 2
             fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
-            j1 = math.ceil(fv - radius[a] * reciprocal[1] * nv)
-            j2 = math.floor(fv + radius[a] * reciprocal[1] * nv)
+            j1 = math.ceil(fv - edge * reciprocal[1] * nv)
+            j2 = math.floor(fv + edge * reciprocal[1] * nv)
             for i in range(first[a], last[a] + 1):
                 u = wrapped(i, nu)
                 if u // slab_size != slab:
                     continue
-                du = (i - fu) / nu
                 for j in range(j1, j2 + 1):
-                    dv = (j - fv) / nv
-                    dw = -fw / nw
-                    px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
-                    py = orth[1, 1] * dv + orth[1, 2] * dw
-                    pz = orth[2, 2] * dw
-                    k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
-                    n = k2 - k1 + 1
+                    k1, n, off_axis = row_points(metric, i - fu, j - fv, fw, r2)
                     if n <= 0:
                         continue
+                    count = WIDE if off_axis > narrow2 else n_gauss
                     _row_polynomials(form[a], i - fu, j - fv, k1 - fw, polynomial)
-                    row = buffer[: (n + LANES - 1) // LANES * LANES]
-                    _density_row(polynomial, amplitude[a], row)
-                    add_row(grid, u, wrapped(j, nv), k1, n, row)
+                    _density_row(polynomial, amplitude[a], count, (n + LANES - 1) // LANES * LANES, buffer)
+                    add_row(grid, u, wrapped(j, nv), k1, n, buffer)
 
 
 @nb.njit(fastmath=True)
@@ -136,7 +178,7 @@ def _add_moments(c: Array, x1: float, n_gauss: int, padded: int, part: Array) ->
         part[t + 7 * WIDTH] += d2
         part[t + 8 * WIDTH] += y * d2
         part[t + 9 * WIDTH] += y * (y * d2)
-    if n_gauss == 3:
+    if n_gauss == WIDE:
         return
     p3, q3, r3 = c[0, 3], c[1, 3], c[2, 3]
     p4, q4, r4 = c[0, 4], c[1, 4], c[2, 4]
@@ -192,39 +234,32 @@ def gather(
 ) -> None:
     """moment (m, g, 10): Σ_r D(r) 2^(xᵀ Q x) times 1, x₀, x₁, x₂, x₀², x₁², x₂², x₀x₁, x₀x₂, x₁x₂ of every atom."""
     nu, nv, nw = grid.shape
-    n_gauss = form.shape[1]
-    wx, wy, wz = orth[0, 2] / nw, orth[1, 2] / nw, orth[2, 2] / nw
-    ww = wx * wx + wy * wy + wz * wz
+    n_gauss = moment.shape[1]
+    metric = row_metric(orth, nu, nv, nw)
     for a in nb.prange(len(radius)):
         part = np.zeros((1 + 3 * n_gauss) * WIDTH, np.float32)
-        polynomial = np.empty((3, n_gauss), np.float32)
-        r2 = radius[a] * radius[a]
+        polynomial = np.empty((3, LANES), np.float32)
+        edge, r2, narrow2 = radius[a, 0], radius[a, 0] ** 2, radius[a, 1] ** 2
         fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
-        extent = radius[a] * reciprocal[0] * nu
+        extent = edge * reciprocal[0] * nu
         i1, i2 = math.ceil(fu - extent), math.floor(fu + extent)
-        extent = radius[a] * reciprocal[1] * nv
+        extent = edge * reciprocal[1] * nv
         j1, j2 = math.ceil(fv - extent), math.floor(fv + extent)
-        extent = radius[a] * reciprocal[2] * nw
+        extent = edge * reciprocal[2] * nw
         lowest, highest = math.ceil(fw - extent), math.floor(fw + extent)
         length = highest - lowest + 1
         for i in range(i1, i2 + 1):
-            du = (i - fu) / nu
             for j in range(j1, j2 + 1):
-                dv = (j - fv) / nv
-                dw = -fw / nw
-                px = orth[0, 0] * du + orth[0, 1] * dv + orth[0, 2] * dw
-                py = orth[1, 1] * dv + orth[1, 2] * dw
-                pz = orth[2, 2] * dw
-                k1, k2 = row_span(px, py, pz, wx, wy, wz, ww, r2)
-                n = k2 - k1 + 1
+                k1, n, off_axis = row_points(metric, i - fu, j - fv, fw, r2)
                 if n <= 0:
                     continue
                 offset = k1 - lowest
                 padded = (n + LANES - 1) // LANES * LANES
                 here = part[offset:]
                 take_row(grid, wrapped(i, nu), wrapped(j, nv), k1, n, padded, here[:padded])
+                count = WIDE if off_axis > narrow2 else n_gauss
                 _row_polynomials(form[a], i - fu, j - fv, k1 - fw, polynomial)
-                _add_moments(polynomial, j - fv, n_gauss, padded, here)
+                _add_moments(polynomial, j - fv, count, padded, here)
             _plane_moments(part, n_gauss, length, i - fu, lowest - fw, moment[a])
 
 
