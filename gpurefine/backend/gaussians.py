@@ -40,14 +40,19 @@ def anisotropic_gaussians(
 
     ρ(r) = Σ_g A_g exp(−½ rᵀ Σ_g⁻¹ r) with Σ_g = U + (b_g + blur)/8π².
     """
+    return anisotropic_reach(plan, atoms, index)[:3]
+
+
+def anisotropic_reach(
+    plan: DensityPlan, atoms: Scatterers, index: NDArray[np.intp], margin: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The same and the squared radius (m, g) Å² of each Gaussian, where it is below the cut-off by ``margin``."""
     kind = atoms.kind[index]
-    full = full_tensors(atoms.u_aniso[index])
-    extra = (plan.gauss_b[kind] + plan.blur) / EIGHT_PI2
-    covariance = full[:, None] + extra[:, :, None, None] * np.eye(3)
-    inverse = np.asarray(np.linalg.inv(covariance), np.float64)
-    determinant = np.linalg.det(covariance)
-    amplitude = atoms.weight[index][:, None] * plan.gauss_a[kind] / np.sqrt((2 * np.pi) ** 3 * determinant)
-    peak = np.abs(plan.gauss_a[kind]) / np.sqrt((2 * np.pi) ** 3 * determinant)
-    widest = np.linalg.eigvalsh(full)[:, 2][:, None] + extra
-    radius2 = (np.log(np.maximum(peak / plan.cutoff, 1.0)) * 2.0 * widest).max(axis=1)
-    return amplitude, inverse, np.sqrt(radius2)
+    principal, axes = np.linalg.eigh(full_tensors(atoms.u_aniso[index]))
+    variance = principal[:, None, :] + ((plan.gauss_b[kind] + plan.blur) / EIGHT_PI2)[:, :, None]
+    inverse = np.asarray((axes[:, None] / variance[:, :, None, :]) @ np.swapaxes(axes, 1, 2)[:, None], np.float64)
+    peak = plan.gauss_a[kind] / np.sqrt((2 * np.pi) ** 3 * variance.prod(axis=2))
+    ratio, widest = np.abs(peak) / plan.cutoff, 2.0 * variance[:, :, 2]
+    radius2 = (np.log(np.maximum(ratio, 1.0)) * widest).max(axis=1, initial=0.0)
+    reach2 = np.log(np.maximum(margin * ratio, 1.0)) * widest
+    return atoms.weight[index][:, None] * peak, inverse, np.sqrt(radius2), reach2

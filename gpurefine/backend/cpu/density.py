@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import NumericalError
-from ..gaussians import anisotropic_gaussians, isotropic_gaussians
+from ..gaussians import anisotropic_reach, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso, transforms
-from .density_aniso import WIDE
 from .rows import LANES, MAX_ROW
 from .sphere import GAUSSIANS, SIZES
 from .threads import WORTHWHILE, Threads
 
 _Prepared = tuple[Any, Any, Any, Any, Any, Any]
 """What the kernels take of a plan and its atoms: cell, fractional positions, |a*|, amplitudes, exponents, radii."""
+
+LEFT_OUT = 30.0
+"""A Gaussian of an anisotropic atom is left out on rows where it is below the cut-off by this factor."""
 
 SLAB = 8
 """Planes of the first axis that one thread owns while spreading anisotropic atoms."""
@@ -46,33 +47,25 @@ class DensityOps(Threads):
         reciprocal = np.linalg.norm(plan.frac, axis=1)
         return index, (plan.orth, fractional, reciprocal, _padded(amplitude), _padded(alpha), radius)
 
-    def _anisotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
+    def _anisotropic(
+        self, plan: DensityPlan, atoms: Scatterers
+    ) -> tuple[NDArray[np.intp], _Prepared, NDArray[np.float64]]:
+        """Indices, what the kernels take, and the squared reach (m, g) of each Gaussian."""
         index = np.flatnonzero(atoms.is_aniso)
-        # the widest first, so that rows beyond the reach of the narrow ones can leave these out
-        widest_first = np.argsort(-plan.gauss_b, axis=1, kind="stable")
-        sorted_plan = replace(
-            plan, gauss_a=np.take_along_axis(plan.gauss_a, widest_first, 1),
-            gauss_b=np.take_along_axis(plan.gauss_b, widest_first, 1),
-        )
-        amplitude, inverse, radius = anisotropic_gaussians(sorted_plan, atoms, index)
+        amplitude, inverse, radius, reach2 = anisotropic_reach(plan, atoms, index, LEFT_OUT)
         fractional = atoms.xyz[index] @ plan.frac.T
         fractional -= np.floor(fractional)
         reciprocal = np.linalg.norm(plan.frac, axis=1)
         self._check_rows(plan, radius)
-        return index, (plan.orth, fractional, reciprocal, amplitude, inverse, radius)
+        return index, (plan.orth, fractional, reciprocal, amplitude, inverse, radius), reach2
 
-    def _forms(self, plan: DensityPlan, prepared: _Prepared) -> tuple[_Prepared, NDArray[np.float64]]:
-        """As the kernels for anisotropic atoms take it, and Å a grid step (3, 3).
-
-        Exponents are in grid units; amplitudes and exponents are padded; the radius of each atom is followed by
-        that of its narrow Gaussians.
-        """
-        orth, fractional, reciprocal, amplitude, inverse, radius = prepared
+    @staticmethod
+    def _in_grid_units(plan: DensityPlan, args: _Prepared) -> tuple[_Prepared, NDArray[np.float64]]:
+        """The same with exponents in grid units, and Å a grid step (3, 3)."""
+        orth, fractional, reciprocal, amplitude, inverse, radius = args
         per_step = plan.orth / np.array(plan.shape)
-        padded = _padded(amplitude)
         form = density_aniso.grid_forms(inverse, per_step)
-        narrow = density_aniso.reach(amplitude[:, WIDE:], inverse[:, WIDE:], plan.cutoff)
-        return (orth, fractional, reciprocal, padded, form, np.stack([radius, narrow], axis=1)), per_step
+        return (orth, fractional, reciprocal, amplitude.astype(np.float32), form, radius), per_step
 
     def _scratch(self, plan: DensityPlan, args: _Prepared) -> NDArray[np.float32]:
         """Memory for the loops over isotropic atoms, a row for each share of the work."""
@@ -94,9 +87,9 @@ class DensityOps(Threads):
         index, args = self._isotropic(plan, atoms)
         if len(index):
             density_iso.spread(grid, *args, self._scratch(plan, args))
-        index, args = self._anisotropic(plan, atoms)
+        index, args, reach2 = self._anisotropic(plan, atoms)
         if len(index):
-            density_aniso.spread(grid, *self._forms(plan, args)[0], SLAB)
+            density_aniso.spread(grid, *self._in_grid_units(plan, args)[0], reach2, SLAB)
         return grid
 
     def spread_tangent(
@@ -117,7 +110,7 @@ class DensityOps(Threads):
         if len(index):
             scratch = self._scratch(plan, args)
             density_iso.spread_tangent(grid, *args, scratch, v_xyz[index], v_b[index], relative[index])
-        index, args = self._anisotropic(plan, atoms)
+        index, args, _ = self._anisotropic(plan, atoms)
         if len(index):
             shift_u = np.zeros((len(index), 6)) if v_u is None else v_u[index]
             tangent_aniso.spread_tangent(grid, *args, SLAB, v_xyz[index], shift_u, relative[index])
@@ -134,14 +127,14 @@ class DensityOps(Threads):
             out = np.zeros((len(index), 3)), np.zeros(len(index)), np.zeros(len(index))
             gather_iso.gather(dmap, *args, self._scratch(plan, args), want_weight, *out)
             xyz[index], b_iso[index], weight[index] = out
-        index, args = self._anisotropic(plan, atoms)
+        index, args, reach2 = self._anisotropic(plan, atoms)
         if len(index):
-            inverse = args[4]
-            (orth, fractional, reciprocal, amplitude, form, radius), per_step = self._forms(plan, args)
-            moment = np.zeros((*amplitude.shape, 10))
-            density_aniso.gather(dmap, orth, fractional, reciprocal, form, radius, moment)
-            moment = moment[:, : inverse.shape[1]]
-            xyz[index], u_aniso[index], weight[index] = density_aniso.slopes(moment, amplitude, inverse, per_step)
+            scaled, per_step = self._in_grid_units(plan, args)
+            m = len(index)
+            by_x, by_u, by_q = np.zeros((m, 3)), np.zeros((m, 3, 3)), np.zeros(m)
+            density_aniso.gather(dmap, *scaled, reach2, by_x, by_u, by_q)
+            xyz[index], u_aniso[index] = density_aniso.to_cartesian(by_x, by_u, per_step)
+            weight[index] = by_q
         np.divide(weight, atoms.weight, out=weight, where=atoms.weight != 0.0)
         return DensityGradient(xyz, b_iso, u_aniso, weight)
 

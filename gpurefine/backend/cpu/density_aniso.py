@@ -19,8 +19,7 @@ from .exponential import LOG2_E, exp2_negative
 from .rows import LANES, MAX_ROW, Array, add_row, slab_lists, take_row, wrapped
 from .slabs import plane_ranges
 
-WIDE = 3
-"""The first so many Gaussians, which must be the widest, are summed on every row, the others where they reach."""
+LN_2 = math.log(2.0)
 
 WIDTH = MAX_ROW + 2 * LANES
 """Distance between the parts of :func:`gather`'s buffer; a constant, so that the compiler knows that they are apart."""
@@ -36,17 +35,6 @@ def grid_forms(inverse: NDArray[np.float64], per_step: NDArray[np.float64]) -> N
     for k, (i, j, factor) in enumerate(((0, 0, 1.0), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0), (0, 2, 2.0), (1, 2, 2.0))):
         out[:, k, : form.shape[1]] = factor * form[..., i, j]
     return out
-
-
-def reach(
-    amplitude: NDArray[np.float64], inverse: NDArray[np.float64], cutoff: float
-) -> NDArray[np.float64]:
-    """Radius (m,) Å beyond which all of the Gaussians A (m, g), S (m, g, 3, 3) are below ``cutoff``; 0 without any."""
-    if amplitude.shape[1] == 0:
-        return np.zeros(len(amplitude))
-    widest = 1.0 / np.linalg.eigvalsh(inverse)[..., 0]
-    level = np.log(np.maximum(np.abs(amplitude) / cutoff, 1.0))
-    return np.asarray(np.sqrt((2.0 * level * widest).max(axis=1)))
 
 
 @nb.njit
@@ -93,40 +81,30 @@ def _row_polynomials(form: Array, x0: float, x1: float, x2: float, out: Array) -
 
 
 @nb.njit(fastmath=True)
-def _density_row(c: Array, amp: Array, n_gauss: int, padded: int, row: Array) -> None:
-    """row[t] = Σ_g amp_g 2^(c0 + c1 t + c2 t²) over the first ``n_gauss``."""
-    a0, a1, a2 = amp[0], amp[1], amp[2]
-    p0, q0, r0 = c[0, 0], c[1, 0], c[2, 0]
-    p1, q1, r1 = c[0, 1], c[1, 1], c[2, 1]
-    p2, q2, r2 = c[0, 2], c[1, 2], c[2, 2]
-    if n_gauss == WIDE:
+def _density_row(c: Array, amp: Array, reach2: Array, off_axis: float, padded: int, row: Array) -> None:
+    """row[t] = Σ_g amp_g 2^(c0 + c1 t + c2 t²) over the Gaussians that reach the row."""
+    for t in range(padded):
+        row[t] = np.float32(0.0)
+    for g in range(len(amp)):
+        if off_axis > reach2[g]:
+            continue
+        p, q, r, a = c[0, g], c[1, g], c[2, g], amp[g]
         for t in range(padded):
             k = np.float32(t)
-            value = a0 * exp2_negative(p0 + k * (q0 + k * r0)) + a1 * exp2_negative(p1 + k * (q1 + k * r1))
-            row[t] = value + a2 * exp2_negative(p2 + k * (q2 + k * r2))
-        return
-    a3, a4 = amp[3], amp[4]
-    p3, q3, r3 = c[0, 3], c[1, 3], c[2, 3]
-    p4, q4, r4 = c[0, 4], c[1, 4], c[2, 4]
-    for t in range(padded):
-        k = np.float32(t)
-        value = a0 * exp2_negative(p0 + k * (q0 + k * r0)) + a1 * exp2_negative(p1 + k * (q1 + k * r1))
-        value += a2 * exp2_negative(p2 + k * (q2 + k * r2)) + a3 * exp2_negative(p3 + k * (q3 + k * r3))
-        row[t] = value + a4 * exp2_negative(p4 + k * (q4 + k * r4))
+            row[t] += a * exp2_negative(p + k * (q + k * r))
 
 
 @nb.njit(parallel=True, cache=True)
 def spread(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, form: Array, radius: Array,
-    slab_size: int
+    reach2: Array, slab_size: int
 ) -> None:
     """Add Σ_g A_g 2^(xᵀ Q_g x) of every atom to grid (nu, nv, nw) float32; slabs are independent.
 
-    ``radius`` (m, 2): Å of an atom's density, and of its Gaussians from :data:`WIDE` on.
+    ``reach2`` (m, g) Å²: rows farther than this from the atom do without the Gaussian.
     """
     nu, nv, nw = grid.shape
-    n_gauss = amplitude.shape[1]
-    first, last = plane_ranges(fractional[:, 0], radius[:, 0], reciprocal[0], nu)
+    first, last = plane_ranges(fractional[:, 0], radius, reciprocal[0], nu)
     n_slab = (nu + slab_size - 1) // slab_size
     start, atom = slab_lists(first, last, nu, slab_size, n_slab)
     metric = row_metric(orth, nu, nv, nw)
@@ -135,7 +113,7 @@ def spread(
         polynomial = np.empty((3, LANES), np.float32)
         for entry in range(start[slab], start[slab + 1]):
             a = atom[entry]
-            edge, r2, narrow2 = radius[a, 0], radius[a, 0] ** 2, radius[a, 1] ** 2
+            edge, r2 = radius[a], radius[a] ** 2
             fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
             j1 = math.ceil(fv - edge * reciprocal[1] * nv)
             j2 = math.floor(fv + edge * reciprocal[1] * nv)
@@ -147,52 +125,30 @@ def spread(
                     k1, n, off_axis = row_points(metric, i - fu, j - fv, fw, r2)
                     if n <= 0:
                         continue
-                    count = WIDE if off_axis > narrow2 else n_gauss
                     _row_polynomials(form[a], i - fu, j - fv, k1 - fw, polynomial)
-                    _density_row(polynomial, amplitude[a], count, (n + LANES - 1) // LANES * LANES, buffer)
+                    padded = (n + LANES - 1) // LANES * LANES
+                    _density_row(polynomial, amplitude[a], reach2[a], off_axis, padded, buffer)
                     add_row(grid, u, wrapped(j, nv), k1, n, buffer)
 
 
 @nb.njit(fastmath=True)
-def _add_moments(c: Array, x1: float, n_gauss: int, padded: int, part: Array) -> None:
+def _add_moments(c: Array, x1: float, reach2: Array, off_axis: float, padded: int, part: Array) -> None:
     """Add e D, x1 e D, x1² e D of each Gaussian to its three parts of ``part``, whose first part holds D.
 
     Every part begins WIDTH after the one before.
     """
     y = np.float32(x1)
-    p0, q0, r0 = c[0, 0], c[1, 0], c[2, 0]
-    p1, q1, r1 = c[0, 1], c[1, 1], c[2, 1]
-    p2, q2, r2 = c[0, 2], c[1, 2], c[2, 2]
-    for t in range(padded):
-        k = np.float32(t)
-        d = part[t]
-        d0 = d * exp2_negative(p0 + k * (q0 + k * r0))
-        d1 = d * exp2_negative(p1 + k * (q1 + k * r1))
-        d2 = d * exp2_negative(p2 + k * (q2 + k * r2))
-        part[t + WIDTH] += d0
-        part[t + 2 * WIDTH] += y * d0
-        part[t + 3 * WIDTH] += y * (y * d0)
-        part[t + 4 * WIDTH] += d1
-        part[t + 5 * WIDTH] += y * d1
-        part[t + 6 * WIDTH] += y * (y * d1)
-        part[t + 7 * WIDTH] += d2
-        part[t + 8 * WIDTH] += y * d2
-        part[t + 9 * WIDTH] += y * (y * d2)
-    if n_gauss == WIDE:
-        return
-    p3, q3, r3 = c[0, 3], c[1, 3], c[2, 3]
-    p4, q4, r4 = c[0, 4], c[1, 4], c[2, 4]
-    for t in range(padded):
-        k = np.float32(t)
-        d = part[t]
-        d3 = d * exp2_negative(p3 + k * (q3 + k * r3))
-        d4 = d * exp2_negative(p4 + k * (q4 + k * r4))
-        part[t + 10 * WIDTH] += d3
-        part[t + 11 * WIDTH] += y * d3
-        part[t + 12 * WIDTH] += y * (y * d3)
-        part[t + 13 * WIDTH] += d4
-        part[t + 14 * WIDTH] += y * d4
-        part[t + 15 * WIDTH] += y * (y * d4)
+    for g in range(len(reach2)):
+        if off_axis > reach2[g]:
+            continue
+        p, q, r = c[0, g], c[1, g], c[2, g]
+        first = part[(1 + 3 * g) * WIDTH :]
+        for t in range(padded):
+            k = np.float32(t)
+            d = part[t] * exp2_negative(p + k * (q + k * r))
+            first[t] += d
+            first[t + WIDTH] += y * d
+            first[t + 2 * WIDTH] += y * (y * d)
 
 
 @nb.njit(fastmath=True)
@@ -230,16 +186,22 @@ def _plane_moments(part: Array, n_gauss: int, length: int, x0: float, x2: float,
 
 @nb.njit(parallel=True, cache=True)
 def gather(
-    grid: Array, orth: Array, fractional: Array, reciprocal: Array, form: Array, radius: Array, moment: Array
+    grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, form: Array,
+    radius: Array, reach2: Array, out_x: Array, out_u: Array, out_q: Array
 ) -> None:
-    """moment (m, g, 10): Σ_r D(r) 2^(xᵀ Q x) times 1, x₀, x₁, x₂, x₀², x₁², x₂², x₀x₁, x₀x₂, x₁x₂ of every atom."""
+    """Σ_r D(r) ∂ρ_atom(r)/∂(x, U, relative q) with x and U in grid units: (m, 3), (m, 3, 3) and (m,).
+
+    With S' = −2 ln 2 Q of each Gaussian, ∂ρ/∂x = ρ S'x and ∂ρ/∂U = ½ ρ (S'x xᵀS' − S').
+    """
     nu, nv, nw = grid.shape
-    n_gauss = moment.shape[1]
+    n_gauss = amplitude.shape[1]
     metric = row_metric(orth, nu, nv, nw)
     for a in nb.prange(len(radius)):
         part = np.zeros((1 + 3 * n_gauss) * WIDTH, np.float32)
         polynomial = np.empty((3, LANES), np.float32)
-        edge, r2, narrow2 = radius[a, 0], radius[a, 0] ** 2, radius[a, 1] ** 2
+        moment = np.zeros((n_gauss, 10))
+        s, second = np.empty((3, 3)), np.empty((3, 3))
+        edge, r2 = radius[a], radius[a] ** 2
         fu, fv, fw = fractional[a, 0] * nu, fractional[a, 1] * nv, fractional[a, 2] * nw
         extent = edge * reciprocal[0] * nu
         i1, i2 = math.ceil(fu - extent), math.floor(fu + extent)
@@ -257,26 +219,32 @@ def gather(
                 padded = (n + LANES - 1) // LANES * LANES
                 here = part[offset:]
                 take_row(grid, wrapped(i, nu), wrapped(j, nv), k1, n, padded, here[:padded])
-                count = WIDE if off_axis > narrow2 else n_gauss
                 _row_polynomials(form[a], i - fu, j - fv, k1 - fw, polynomial)
-                _add_moments(polynomial, j - fv, count, padded, here)
-            _plane_moments(part, n_gauss, length, i - fu, lowest - fw, moment[a])
+                _add_moments(polynomial, j - fv, reach2[a], off_axis, padded, here)
+            _plane_moments(part, n_gauss, length, i - fu, lowest - fw, moment)
+        for g in range(n_gauss):
+            amp, m = amplitude[a, g], moment[g]
+            for b in range(3):
+                s[b, b] = -2.0 * LN_2 * form[a, b, g]
+                second[b, b] = m[4 + b]
+            for b, c, k in ((0, 1, 3), (0, 2, 4), (1, 2, 5)):
+                s[b, c] = s[c, b] = -LN_2 * form[a, k, g]
+                second[b, c] = second[c, b] = m[4 + k]
+            out_q[a] += amp * m[0]
+            for b in range(3):
+                for c in range(3):
+                    out_x[a, b] += amp * s[b, c] * m[1 + c]
+                    total = -s[b, c] * m[0]
+                    for d in range(3):
+                        for e in range(3):
+                            total += s[b, d] * second[d, e] * s[e, c]
+                    out_u[a, b, c] += 0.5 * amp * total
 
 
-def slopes(
-    moment: NDArray[np.float64], amplitude: NDArray[np.float32], inverse: NDArray[np.float64],
-    per_step: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Slopes with respect to x (m, 3), U (m, 6) and the relative occupancy (m,) from :func:`gather`'s moments.
-
-    ∂ρ/∂x = ρ_g S r and ∂ρ/∂U = ½ ρ_g (S r rᵀ S − S); U₁₂, U₁₃, U₂₃ move both symmetric elements.
-    """
-    weighted = moment * amplitude[:, : moment.shape[1], None]
-    zero = weighted[..., 0]
-    first = weighted[..., 1:4] @ per_step.T
-    full = weighted[..., [4, 7, 8, 7, 5, 9, 8, 9, 6]].reshape(*zero.shape, 3, 3)
-    second = per_step @ full @ per_step.T
-    by_xyz = np.einsum("mgij,mgj->mi", inverse, first)
-    by_u = 0.5 * (inverse @ second @ inverse - zero[..., None, None] * inverse).sum(axis=1)
-    six = by_u[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)] * np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
-    return by_xyz, six, zero.sum(axis=1)
+def to_cartesian(
+    by_x: NDArray[np.float64], by_u: NDArray[np.float64], per_step: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slopes (m, 3) and (m, 6) per Å and Å² from those in grid units; U₁₂, U₁₃, U₂₃ move both symmetric elements."""
+    steps = np.linalg.inv(per_step)
+    full = steps.T @ by_u @ steps
+    return by_x @ steps, full[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)] * np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
