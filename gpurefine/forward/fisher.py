@@ -52,16 +52,20 @@ class InformationShells:
         b = atoms.b_iso
         if atoms.is_aniso.any():
             b = np.where(atoms.is_aniso, EIGHT_PI2 / 3.0 * atoms.u_aniso[:, :3].sum(axis=1), b)
-        power = (atoms.weight[:, None] * form[atoms.kind]) ** 2 * np.exp(-0.5 * b[:, None] * s2)
-        six = FOUR_PI2 * power @ tensor
-        xyz = full_tensors(six)
-        occupied = atoms.weight != 0.0
-        by_weight = np.divide(power @ total, atoms.weight**2, out=np.zeros(len(b)), where=occupied)
+        power = np.multiply.outer(b, -0.5 * s2)
+        np.exp(power, out=power)
+        power *= (form**2)[atoms.kind]
+        # one product for positions (6), B and the weight, of atoms of unit weight
+        unit = power @ np.column_stack([FOUR_PI2 * tensor, fourth, total])
+        scaled = unit * (atoms.weight**2)[:, None]
+        xyz = full_tensors(scaled[:, :6])
+        by_weight = np.where(atoms.weight != 0.0, unit[:, 7], 0.0)
         tensors = None
         if atoms.is_aniso.any():
             tensors = np.zeros((len(b), 6, 6))
-            tensors[atoms.is_aniso] = self._tensor_blocks(weight, power[atoms.is_aniso])
-        return AtomInformation(xyz, power @ fourth, by_weight, tensors)
+            scale = (atoms.weight[atoms.is_aniso] ** 2)[:, None]
+            tensors[atoms.is_aniso] = self._tensor_blocks(weight, scale * power[atoms.is_aniso])
+        return AtomInformation(xyz, scaled[:, 6].copy(), by_weight, tensors)
 
     def _tensor_blocks(self, weight: F64, power: F64) -> F64:
         """Blocks (m, 6, 6) of U from shell powers (m, N_SHELL): 4π⁴ Σ W f² q q', q = ∂(sᵀUs)/∂U."""

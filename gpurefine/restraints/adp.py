@@ -130,7 +130,7 @@ class AdpRestraints:
         distance = np.linalg.norm(line, axis=1)
         distance[len(distance) - n_contact :] = contacts.distance[use]
         op = np.concatenate([np.zeros(len(self._key), np.int32), crossing_op, contacts.op[use]])
-        order = np.lexsort((distance, relation, key))
+        order = _ordered(key * len(SIGMA) + relation, distance)
         key = key[order]
         start = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
         relation, op, line = relation[order][start], op[order][start], line[order][start]
@@ -185,3 +185,15 @@ class AdpRestraints:
     def _check(self, b_iso: F64) -> None:
         if not np.all(b_iso[self._heavy] > 0.0):
             raise NumericalError("A displacement parameter B is zero or negative where it is restrained.")
+
+
+def _ordered(key: I64, second: F64) -> NDArray[np.intp]:
+    """Order by ``key`` and, where keys are equal, which is rare, by ``second``."""
+    order = np.argsort(key)
+    ordered = key[order]
+    same = np.zeros(len(key) + 1, bool)
+    same[1:-1] = ordered[1:] == ordered[:-1]
+    at = np.flatnonzero(same[1:] | same[:-1])
+    tied = order[at]
+    order[at] = tied[np.lexsort((tied, second[tied], key[tied]))]
+    return order
