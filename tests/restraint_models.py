@@ -104,8 +104,8 @@ def random_model(seed: int = 0) -> tuple[F64, Topology, Crystal]:
 
 
 def on_host(array: Any) -> Any:
-    """``array`` as NumPy's, also one of the stand-in for a device."""
-    return getattr(array, "memory", array)
+    """``array`` as NumPy's, also one of a device (CuPy's) or of the stand-in for one."""
+    return array.get() if hasattr(array, "get") else getattr(array, "memory", array)
 
 
 def dense(matrices: list[BlockMatrix]) -> F64:
