@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import TargetOps
+from ..backend.plans import LikelihoodResult
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues, Evaluation
+from .selection import Selection
 from .sigmaa import SigmaA, SigmaAEstimator, plan_sigmaa
 
 F64 = NDArray[np.float64]
@@ -25,6 +27,7 @@ class RiceLikelihood:
         reflections: what was measured.
         f_obs, sigma: (n,), 0 and 1 where nothing was observed.
         estimator: of D and Σ_mod.
+        measured: amplitudes, uncertainties, ε and centric flags of chosen reflections.
     """
 
     backend: TargetOps
@@ -32,6 +35,7 @@ class RiceLikelihood:
     f_obs: F64
     sigma: F64
     estimator: SigmaAEstimator
+    measured: Selection
     n_model: int = 1
 
     @property
@@ -54,12 +58,16 @@ class RiceLikelihood:
 
     def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,)."""
-        r = self.reflections
-        result = self.backend.rice(
-            self.f_obs[index], self.sigma[index], f_total[0, index], values.d[index], values.s[index],
-            r.epsilon[index], r.centric[index], derivatives,
+        result = self._rice(values, f_total, index, derivatives)
+        return spread_evaluation(
+            result.minus_ll, result.gradient, result.information, index, len(self.reflections), derivatives
         )
-        return spread_evaluation(result.minus_ll, result.gradient, result.information, index, len(r), derivatives)
+
+    def _rice(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> LikelihoodResult:
+        f_obs, sigma, epsilon, centric = self.measured.at(index)
+        return self.backend.rice(
+            f_obs, sigma, f_total[0, index], values.d[index], values.s[index], epsilon, centric, derivatives
+        )
 
     def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
         """|F_total|."""
@@ -70,10 +78,7 @@ class RiceLikelihood:
         r = self.reflections
         index = np.flatnonzero(r.observed)
         fom = np.zeros(len(r))
-        fom[index] = self.backend.rice(
-            self.f_obs[index], self.sigma[index], f_total[0, index], values.d[index], values.s[index],
-            r.epsilon[index], r.centric[index], False,
-        ).fom
+        fom[index] = self._rice(values, f_total, index, False).fom
         return phased_coefficients(r, self.f_obs, fom, values.d, f_total[0])
 
 
@@ -107,4 +112,4 @@ def plan_rice(backend: TargetOps, reflections: Reflections) -> RiceLikelihood:
     f_obs = np.where(r.observed, r.f, 0.0)
     sigma = np.where(r.observed, r.sigma, 1.0)
     estimator = plan_sigmaa(backend, f_obs, sigma, r.epsilon, r.centric, r.inv_d2, r.work, r.free)
-    return RiceLikelihood(backend, r, f_obs, sigma, estimator)
+    return RiceLikelihood(backend, r, f_obs, sigma, estimator, Selection(f_obs, sigma, r.epsilon, r.centric))

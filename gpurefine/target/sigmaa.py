@@ -9,11 +9,13 @@ matrix bounded from above, hence they do not overshoot.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import TargetOps
+from .selection import Selection
 from .shells import Hats, smoothed, solve_bands
 
 F64 = NDArray[np.float64]
@@ -90,20 +92,20 @@ class SigmaAEstimator:
         d, log_s = current.d.copy(), current.log_s.copy()
         work_hats = Hats.of(self.inv_d2[self.work], self.knots)
         free_hats = Hats.of(self.inv_d2[self.estimate], self.knots)
+        measured = Selection(self.f_obs, self.sigma, f_total, self.epsilon, self.centric, k_aniso**2)
         for _ in range(iterations):
-            step_d = self._step(self.work, work_hats, f_total, k_aniso, d, log_s, True)
+            step_d = self._step(measured.at(self.work), work_hats, d, log_s, True)
             d = np.clip(d + np.clip(step_d, -0.2, 0.2), 0.02, D_MAX)
-            step_s = self._step(self.estimate, free_hats, f_total, k_aniso, d, log_s, False)
+            step_s = self._step(measured.at(self.estimate), free_hats, d, log_s, False)
             log_s = log_s + np.clip(step_s, -1.5, 1.5)
             if max(np.abs(step_d).max(), 0.3 * np.abs(step_s).max()) < 1e-3:
                 break
         return SigmaA(self.knots, d, log_s)
 
-    def _step(self, index: NDArray[np.intp], hats: Hats, f_total: F64, k_aniso: F64, d: F64, log_s: F64,
-              for_d: bool) -> F64:
+    def _step(self, measured: tuple[NDArray[Any], ...], hats: Hats, d: F64, log_s: F64, for_d: bool) -> F64:
+        f_obs, sigma, fc_abs, epsilon, centric, k_aniso2 = measured
         result = self.backend.rice_sigmaa(
-            self.f_obs[index], self.sigma[index], f_total[index], hats.value(d),
-            np.exp(hats.value(log_s)) * k_aniso[index] ** 2, self.epsilon[index], self.centric[index],
+            f_obs, sigma, fc_abs, hats.value(d), np.exp(hats.value(log_s)) * k_aniso2, epsilon, centric
         )
         if for_d:
             information, gradient = hats.information(result.info_d), hats.gradient(result.d_d)

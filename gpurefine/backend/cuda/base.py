@@ -16,6 +16,9 @@ T = TypeVar("T")
 KEPT = 64
 """How many plans keep their copy on the device; a refinement has about ten."""
 
+REMEMBERED = 4
+"""How many arrays of one name are known to be on the device: working and free reflections, twice over."""
+
 BLOCK = 128
 """Threads of a block where nothing speaks for another number."""
 
@@ -35,6 +38,7 @@ class DeviceOps:
         self.device = device
         self.fast_atomics = fast_atomics
         self._buffers: dict[tuple[str, str], DeviceArray] = {}
+        self._unchanged: dict[str, OrderedDict[int, tuple[Any, DeviceArray, int]]] = {}
         self._kept: OrderedDict[tuple[str, tuple[int, ...]], tuple[tuple[object, ...], Any]] = OrderedDict()
 
     def kept(self, use: str, build: Callable[[], T], *owners: object) -> T:
@@ -73,6 +77,23 @@ class DeviceOps:
             return values
         host = np.ascontiguousarray(values, dtype)
         return self.device.upload(host, self.buffer(name, host.shape, dtype))
+
+    def unchanged(self, name: str, values: Any, dtype: DTypeLike) -> DeviceArray:
+        """:meth:`send` for arrays that are not written to any more: the same array object is not copied again.
+
+        The last :data:`REMEMBERED` of each ``name`` are held.
+        """
+        if self.device.holds(values):
+            return self.send(name, values, dtype)
+        known = self._unchanged.setdefault(name, OrderedDict())
+        found = known.get(id(values))
+        if found is not None:
+            known.move_to_end(id(values))
+            return found[1]
+        slot = len(known) if len(known) < REMEMBERED else known.popitem(last=False)[1][2]
+        copy = self.send(f"{name}#{slot}", values, dtype)
+        known[id(values)] = (values, copy, slot)
+        return copy
 
     def fixed(self, values: NDArray[Any], dtype: DTypeLike) -> DeviceArray:
         """A copy on the device of its own, for what a plan keeps."""

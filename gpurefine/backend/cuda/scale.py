@@ -26,9 +26,10 @@ class ScaleOps(DeviceOps):
 
     def _amplitudes(self, system: ScaleSystem) -> tuple[Any, ...]:
         return (
-            self.send("f_obs", system.f_obs, np.float64), self.send("factor", system.factor, np.float64),
-            self.send("k_mask", system.k_mask, np.float64), self.send("f_protein", system.f_protein, np.complex128),
-            self.send("f_mask", system.f_mask, np.complex128), np.int32(len(system.f_obs)),
+            self.unchanged("f_obs", system.f_obs, np.float64), self.send("factor", system.factor, np.float64),
+            self.send("k_mask", system.k_mask, np.float64),
+            self.unchanged("f_protein", system.f_protein, np.complex128),
+            self.unchanged("f_mask", system.f_mask, np.complex128), np.int32(len(system.f_obs)),
         )
 
     def scale_residuals(self, system: ScaleSystem) -> NDArray[np.float64]:
@@ -48,7 +49,7 @@ class ScaleOps(DeviceOps):
         out = self.buffer("scale.out", size, np.float64)
 
         def column(name: str, values: Any, dtype: Any, wanted: int) -> Any:
-            return self.send(f"scale.{name}", values, dtype) if wanted else None
+            return self.unchanged(f"scale.{name}", values, dtype) if wanted else None
 
         self.device.launch(
             "scale_equations", (blocks,), (128,),

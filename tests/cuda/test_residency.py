@@ -1,0 +1,86 @@
+"""What is on the device already is not copied there again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shim_device
+from shim_device import ShimArray, ShimDevice
+
+from gpurefine.backend.cuda.backend import CudaBackend
+from gpurefine.backend.cuda.base import REMEMBERED, DeviceOps
+from gpurefine.target.selection import Selection
+
+pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
+
+
+class Counting(ShimDevice):
+    """Counts the bytes that go up and down."""
+
+    up = down = 0
+
+    def upload(self, values: np.ndarray, out: ShimArray | None = None) -> ShimArray:
+        self.up += values.nbytes
+        return super().upload(values, out)
+
+    def download(self, array: ShimArray) -> np.ndarray:
+        self.down += array.nbytes
+        return super().download(array)
+
+
+def test_the_same_array_goes_up_once() -> None:
+    ops = DeviceOps(Counting())
+    arrays = [np.full(3, float(k)) for k in range(REMEMBERED + 1)]
+    for _ in range(2):
+        for array in arrays[:REMEMBERED]:
+            copy = ops.unchanged("x", array, np.float64)
+            np.testing.assert_array_equal(copy.memory, array)
+    assert ops.device.up == 24 * REMEMBERED
+    first, last = (ops.unchanged("x", array, np.float64) for array in (arrays[0], arrays[-1]))
+    assert ops.device.up == 24 * (REMEMBERED + 1)  # the newcomer took the place of the one least recently used
+    np.testing.assert_array_equal(first.memory, arrays[0])
+    np.testing.assert_array_equal(last.memory, arrays[-1])
+    np.testing.assert_array_equal(ops.unchanged("x", arrays[1], np.float64).memory, arrays[1])
+    assert ops.device.up == 24 * (REMEMBERED + 2)
+    longer = np.arange(50.0)
+    np.testing.assert_array_equal(ops.unchanged("x", longer, np.float64).memory, longer)
+    np.testing.assert_array_equal(ops.unchanged("x", arrays[1], np.float64).memory, arrays[1])
+    there = ops.device.upload(arrays[0])
+    assert ops.unchanged("x", there, np.float64) is there
+
+
+def test_chosen_arrays_are_the_same_objects_for_the_same_choice() -> None:
+    values, index = np.arange(10.0), np.array([7, 2])
+    chosen = Selection(values, -values)
+    one, two = chosen.at(index)
+    assert one.tolist() == [7.0, 2.0] and two.tolist() == [-7.0, -2.0]
+    assert chosen.at(index)[0] is one
+    others = [np.array([k]) for k in range(10)]
+    assert [chosen.at(other)[0].tolist() for other in others] == [[float(k)] for k in range(10)]
+    assert chosen.at(index)[0].tolist() == [7.0, 2.0]
+
+
+def measured(n: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "f_obs": rng.uniform(1, 9, n), "sigma": np.ones(n), "d": np.full(n, 0.9), "s": np.full(n, 4.0),
+        "epsilon": np.ones(n), "centric": rng.random(n) < 0.3,
+    }
+
+
+def test_only_the_model_goes_up_and_only_what_is_asked_for_comes_down() -> None:
+    n = 1000
+    data = measured(n)
+    ops = CudaBackend(Counting())
+    f_calc = [np.random.default_rng(k).normal(size=(n, 2)).view(np.complex128)[:, 0] for k in range(2)]
+    first = ops.rice(f_calc=f_calc[0], derivatives=True, **data)
+    device: Any = ops.device
+    device.up = device.down = 0
+    plain = ops.rice(f_calc=f_calc[1], derivatives=False, **data)
+    assert device.up == 16 * n and device.down == 16 * n
+    again = ops.rice(f_calc=f_calc[0], derivatives=False, **data)
+    np.testing.assert_array_equal(again.minus_ll, first.minus_ll)
+    np.testing.assert_array_equal(again.fom, first.fom)
+    assert not np.array_equal(plain.minus_ll, first.minus_ll) and not again.gradient.any()
