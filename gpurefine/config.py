@@ -115,6 +115,9 @@ class SolventOptions:
     probe_radius: float = option(1.0, "Radius added to van der Waals radii for the solvent mask.", "Å")
     ion_probe_radius: float = option(0.8, "Radius added to ionic radii for the solvent mask.", "Å")
     shrink_radius: float = option(0.8, "Radius by which the mask is shrunk back.", "Å")
+    optimise_mask: bool = option(
+        False, "Search for the probe and shrink radii that fit the working reflections best before the first cycle."
+    )
 
     def __post_init__(self) -> None:
         for name in ("probe_radius", "ion_probe_radius", "shrink_radius"):
@@ -136,8 +139,8 @@ class RefineOptions:
         "iso",
         "Displacement parameters. iso: one B an atom (anisotropic atoms get their equivalent B); aniso: six parameters "
         "an atom; mixed: each atom as in the input; auto: aniso or iso, by the number of working reflections per atom; "
-        "fixed: as in the input, not refined.",
-        choices=("iso", "aniso", "mixed", "auto", "fixed"),
+        "overall: one shift of all B; fixed: as in the input, not refined.",
+        choices=("iso", "aniso", "mixed", "auto", "overall", "fixed"),
     )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
     adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")

@@ -132,6 +132,8 @@ class Problem:
         try:
             if last is None:
                 state = loop.start(objective, options)
+                messages += objective.notes
+                _tell(progress, objective.notes)
                 last = take(state)
                 self._finished(last, keep, progress, messages)
             else:
@@ -169,7 +171,9 @@ class Problem:
         messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
         device = f"{self.backend.name}, {self.backend.threads} threads"
         report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
-        report.scale.probe_radius = self.config.solvent.probe_radius
+        solvent, change = self.config.solvent, state.objective.experiment.probe_change
+        report.scale.probe_radius = solvent.probe_radius + change
+        report.scale.ion_probe_radius = solvent.ion_probe_radius + change
         report.timing = {**self.timer.seconds, "total": time.perf_counter() - began}
         return Result(report, structure, self)
 

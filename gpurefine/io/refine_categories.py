@@ -51,6 +51,7 @@ def refine_items(report: Report, config: Config, dataset: DataSet, entry_id: str
     tensor = dict(zip(("11", "22", "33", "12", "13", "23"), scale.b_aniso, strict=False))
     masked = config.solvent.solvent in ("mask", "both")
     probe = config.solvent.probe_radius if scale.probe_radius is None else scale.probe_radius
+    ion_probe = config.solvent.ion_probe_radius if scale.ion_probe_radius is None else scale.ion_probe_radius
     shrink = config.solvent.shrink_radius if scale.shrink_radius is None else scale.shrink_radius
     solvent = {"mask": "MASK", "babinet": "BABINET MODEL", "both": "BABINET MODEL WITH MASK"}
     return {
@@ -83,7 +84,7 @@ def refine_items(report: Report, config: Config, dataset: DataSet, entry_id: str
         "solvent_model_param_ksol": number(scale.k_sol, 4),
         "solvent_model_param_bsol": number(scale.b_sol, 2),
         "pdbx_solvent_vdw_probe_radii": number(probe, 2) if masked else None,
-        "pdbx_solvent_ion_probe_radii": number(config.solvent.ion_probe_radius, 2) if masked else None,
+        "pdbx_solvent_ion_probe_radii": number(ion_probe, 2) if masked else None,
         "pdbx_solvent_shrinkage_radii": number(shrink, 2) if masked else None,
         "pdbx_stereochemistry_target_values": "MAXIMUM LIKELIHOOD",
     }

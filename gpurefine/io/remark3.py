@@ -152,11 +152,12 @@ def _solvent(report: Report, config: Config) -> list[str]:
     lines = [" BULK SOLVENT MODELLING.", f"  METHOD USED : {words.get(kind, kind.upper())}"]
     if kind in ("mask", "both"):
         probe = config.solvent.probe_radius if scale.probe_radius is None else scale.probe_radius
+        ion_probe = config.solvent.ion_probe_radius if scale.ion_probe_radius is None else scale.ion_probe_radius
         shrink = config.solvent.shrink_radius if scale.shrink_radius is None else scale.shrink_radius
         lines += [
             "  PARAMETERS FOR MASK CALCULATION",
             f"  VDW PROBE RADIUS   : {probe:6.2f}",
-            f"  ION PROBE RADIUS   : {config.solvent.ion_probe_radius:6.2f}",
+            f"  ION PROBE RADIUS   : {ion_probe:6.2f}",
             f"  SHRINKAGE RADIUS   : {shrink:6.2f}",
         ]
     return [*lines, ""]

@@ -144,6 +144,7 @@ class ScaleRecord:
     babinet_b: float | None = None
     solvent_fraction: float | None = None
     probe_radius: float | None = None
+    ion_probe_radius: float | None = None
     shrink_radius: float | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,8 @@ class ExperimentMemory:
     """What an experiment carries from one cycle into the next, apart from the atoms.
 
     ``planned_b`` (n_atom,) Å² that the transform was planned for; ``f_mask`` (n,), ``mask_xyz`` (m, 3) Å where its
-    atoms were and ``solvent_fraction``, None without a mask; ``scale`` and ``errors``.
+    atoms were and ``solvent_fraction``, None without a mask; ``scale`` and ``errors``; ``mask_radii`` (2,) change of
+    the probe radii and shrink radius, Å, None without a mask.
     """
 
     planned_b: F64
@@ -58,6 +59,7 @@ class ExperimentMemory:
     solvent_fraction: float | None
     scale: Scale
     errors: Any
+    mask_radii: F64 | None = None
 
 
 class Experiment:
@@ -104,6 +106,7 @@ class Experiment:
         self._mask_xyz: F64 | None = None
         self.scaling: Scaling = plan_scaling(crystal, reflections.hkl, scale_kind, solvent, backend)
         self.mask: SolventMask | None = None
+        self.probe_change, self._mask_radius = 0.0, mask_atoms[1]
         if self.scaling.mask:
             self.mask = plan_mask(backend, crystal, reflections.hkl, *mask_atoms, shrink_radius)
         self._shells: InformationShells = plan_information(
@@ -151,7 +154,7 @@ class Experiment:
         """
         old = self.fit
         f_mask, fraction = (None, None) if old is None else (old.f_mask, old.solvent_fraction)
-        if self.mask is not None and (f_mask is None or self._moved(atoms.xyz)):
+        if self.mask is not None and (f_mask is None or self._mask_xyz is None or self._moved(atoms.xyz)):
             with self.timer("solvent mask"):
                 f_mask, fraction = self.mask.structure_factors(atoms.xyz)
                 self._mask_xyz = atoms.xyz[self.mask.atom]
@@ -168,17 +171,35 @@ class Experiment:
             errors = self.likelihood.fit(f_total, scaled.k_aniso, None if old is None else old.errors)
         return self._keep(f_mask, fraction, scale, scaled, f_total, errors)
 
+    def set_mask(self, probe_change: float, shrink_radius: float) -> None:
+        """Make masks with all probe radii changed by ``probe_change`` Å from now on, and with this shrink radius."""
+        assert self.mask is not None
+        self.mask = replace(self.mask, radius=self._mask_radius + probe_change, shrink_radius=shrink_radius)
+        self.probe_change, self._mask_xyz = probe_change, None
+
+    def take_from_scale(self, b: float) -> None:
+        """Take ``b`` Å² out of the overall scale, where the next fit starts: the atoms have it now."""
+        fit = self.fitted
+        scale = replace(fit.scale, b_overall=fit.scale.b_overall - b, b_sol=fit.scale.b_sol + b)
+        if scale.mask_knots is not None:
+            s, k = scale.mask_knots
+            scale = replace(scale, mask_knots=np.stack([s, k * np.exp(-0.25 * b * s**2)]))
+        fit.scale = scale
+
     def memory(self) -> ExperimentMemory:
         """What the next cycle depends on, after :meth:`update`."""
         fit = self.fitted
         return ExperimentMemory(
-            self._planned_b, fit.f_mask, self._mask_xyz, fit.solvent_fraction, fit.scale, fit.errors
+            self._planned_b, fit.f_mask, self._mask_xyz, fit.solvent_fraction, fit.scale, fit.errors,
+            None if self.mask is None else np.array([self.probe_change, self.mask.shrink_radius]),
         )
 
     def recall(self, memory: ExperimentMemory, atoms: Scatterers, f_calc: C128) -> None:
         """Return to where ``memory`` was taken, of ``atoms`` whose structure factors are ``f_calc`` (n_model, n)."""
         if memory.planned_b is not self._planned_b:
             self._plan(memory.planned_b, atoms)
+        if memory.mask_radii is not None:
+            self.set_mask(*(float(radius) for radius in memory.mask_radii))
         self._mask_xyz = memory.mask_xyz
         scaled = self.scaling.apply(memory.scale, f_calc[0], memory.f_mask)
         self._keep(

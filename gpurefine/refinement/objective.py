@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class Objective:
     Attributes:
         stages: what is refined, in order; stage: the present one.
         geometry, nonbonded, adp, tensors: restraints that statistics report, whether or not they are refined against.
+        overall_b: the overall scale's B goes to the atoms; search_mask: radii of the solvent mask are searched for;
+        notes: what the user is to be told of that.
     """
 
     backend: Backend
@@ -75,6 +77,9 @@ class Objective:
     hydrogens: HydrogenIdealiser
     timer: Timer
     damping: float = DAMPING
+    overall_b: bool = False
+    search_mask: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def cycles(self) -> int:

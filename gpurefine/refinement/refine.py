@@ -16,7 +16,9 @@ from ..optimise.gauss_newton import StepOutcome, step
 from ..params.tensors import tensors_of
 from ..params.values import AtomValues
 from ..restraints.statistics import restraint_statistics
+from .mask_search import optimise_mask
 from .objective import Objective, State
+from .overall_b import give_overall_b
 from .statistics import mean_correlation, r_factor, statistics_shells
 from .weights import next_weight, starting_weight
 
@@ -50,6 +52,9 @@ def start(objective: Objective, options: RefineOptions) -> Refinement:
     objective.enter(1)
     state = objective.state(objective.regenerate_hydrogens(AtomValues.of(objective.atoms)))
     _update(objective, state)
+    if objective.search_mask:
+        with objective.timer("solvent mask"):
+            objective.notes += optimise_mask(objective, state)
     weight = starting_weight(objective.experiment.reflections.d_min)
     if options.weight != "auto":
         weight = float(options.weight)
@@ -97,6 +102,8 @@ def _update(objective: Objective, state: State) -> None:
     fit = objective.experiment.update(objective.scatterers(state.values), state.f_calc)
     if not np.all(np.isfinite(fit.scaled.factor)):
         raise NumericalError("The model and the data cannot be scaled to each other; do they belong together?")
+    if objective.overall_b:
+        give_overall_b(objective, state)
     objective.list_contacts(state.values)
 
 

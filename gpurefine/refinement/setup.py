@@ -117,5 +117,6 @@ def build_objective(
             backend=backend, atoms=atoms, topology=topology, experiment=experiment,
             composition=Composition.of(atoms), stages=stages, stage=stages[0], geometry=geometry, nonbonded=nonbonded,
             adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
+            overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask,
         )
     return objective, messages
