@@ -64,6 +64,8 @@ def _likelihood(backend: Backend) -> None:
     backend.rice_sigmaa(one, one, one, one, one, one, centric)
     two = np.ones((2, 2))
     backend.sad(two, two, two.astype(np.complex128), two, two, one, centric, True)
+    three, four = np.ones((3, 2)), np.full((4, 2), 0.5)
+    backend.siras(three, three, three.astype(np.complex128), three, four, one, centric, True)
     backend.intensity(one, one, one.astype(np.complex128), one, one, one, centric, True)
     backend.intensity_sigmaa(one, one, one, one, one, one, centric)
 

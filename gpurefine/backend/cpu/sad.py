@@ -43,7 +43,9 @@ def _height(
 
 
 @nb.njit
-def _window(kappa: float, beta: float, g: float, r: float, a: float, v: float) -> tuple[float, float, float]:
+def _window(
+    kappa: float, beta: float, g: float, r: float, a: float, v: float, drop: float
+) -> tuple[float, float, float]:
     """Maximum of the log integrand on 0 ≤ ψ ≤ π and the ends of the window about it."""
     low, high = 0.0, math.pi
     slope_low, slope_high = 0.0, 0.0
@@ -67,32 +69,32 @@ def _window(kappa: float, beta: float, g: float, r: float, a: float, v: float) -
             psi = min(max(psi, low + 0.05 * (high - low)), high - 0.05 * (high - low))
     psi = min(max(psi, 0.0), math.pi)
     top, _, _, _ = _height(psi, kappa, beta, g, r, a, v)
-    start = 1.3 * math.sqrt(2.0 * DROP / stiffness)
-    left = psi - _reach(-1.0, psi, top, start, kappa, beta, g, r, a, v)
-    right = psi + _reach(1.0, psi, top, start, kappa, beta, g, r, a, v)
+    start = 1.3 * math.sqrt(2.0 * drop / stiffness)
+    left = psi - _reach(-1.0, psi, top, start, kappa, beta, g, r, a, v, drop)
+    right = psi + _reach(1.0, psi, top, start, kappa, beta, g, r, a, v, drop)
     return top, left, right
 
 
 @nb.njit
 def _reach(
     sign: float, psi: float, top: float, start: float, kappa: float, beta: float, g: float, r: float, a: float,
-    v: float,
+    v: float, drop: float,
 ) -> float:
-    """Distance from ψ at which the log integrand has fallen by DROP to 1.5 DROP, or that of the half circle's end."""
+    """Distance from ψ at which the log integrand has fallen by drop to 1.5 drop, or that of the half circle's end."""
     limit = psi if sign < 0.0 else math.pi - psi
     near, far = 0.0, limit
     value, _, _, _ = _height(psi + sign * limit, kappa, beta, g, r, a, v)
-    if top - value < DROP:
+    if top - value < drop:
         return limit
     step = min(start, 0.5 * limit)
     for _ in range(60):
         value, _, _, _ = _height(psi + sign * step, kappa, beta, g, r, a, v)
-        if top - value < DROP:
+        if top - value < drop:
             near = step
             step = min(1.6 * step, 0.5 * (step + far))
-        elif top - value > 1.5 * DROP:
+        elif top - value > 1.5 * drop:
             far = step
-            step = max(math.sqrt(1.25 * DROP / (top - value)) * step, 0.5 * (near + step))
+            step = max(math.sqrt(1.25 * drop / (top - value)) * step, 0.5 * (near + step))
         else:
             break
         if far - near < 1e-14:
@@ -112,12 +114,13 @@ def table_at(values: Array, x: float) -> float:
 
 @nb.njit
 def sad_pair(
-    n: int, a1: float, a2: float, mu1: complex, mu2: complex, shared: float, own1: float, own2: float, out: Array,
-    complex_out: Array,
+    n: int, a1: float, a2: float, mu1: complex, mu2: complex, shared: float, own1: float, own2: float,
+    intervals: int, drop: float, out: Array, complex_out: Array,
 ) -> None:
-    """One acentric pair: −LL and ⟨u uᵀ⟩ into ``out`` (5, n), u = C⁻¹(⟨z⟩ − μ) and ⟨z⟩ into ``complex_out`` (4, n).
+    """One acentric pair: −LL and ⟨u uᵀ⟩ into ``out`` (4, n), u = C⁻¹(⟨z⟩ − μ) and ⟨z⟩ into ``complex_out`` (4, n).
 
-    ``shared``: C₁₂; ``own1``, ``own2``: C₁₁ − C₁₂ and C₂₂ − C₁₂.  Rows of ``out``: −LL, ⟨|u₁|²⟩, ⟨|u₂|²⟩, Re⟨u₁u₂*⟩;
+    ``shared``: C₁₂; ``own1``, ``own2``: C₁₁ − C₁₂ and C₂₂ − C₁₂; ``intervals`` of a window that ends ``drop`` below the
+    top of the log integrand.  Rows of ``out``: −LL, ⟨|u₁|²⟩, ⟨|u₂|²⟩, Re⟨u₁u₂*⟩;
     of ``complex_out``: ⟨u₁⟩, ⟨u₂⟩, ⟨z₁⟩, ⟨z₂⟩.
     """
     c22 = shared + own2
@@ -132,8 +135,8 @@ def sad_pair(
     beta = math.atan2(turned.imag, turned.real)
     hand = 1.0 if beta >= 0.0 else -1.0
     beta = abs(beta)
-    top, left, right = _window(kappa, beta, g, r, a1, v)
-    step = (right - left) / INTERVALS
+    top, left, right = _window(kappa, beta, g, r, a1, v, drop)
+    step = (right - left) / intervals
     mirror = 2.0 * kappa * math.sin(beta)
     total = 0.0
     z1 = complex(0.0, 0.0)
@@ -141,11 +144,11 @@ def sad_pair(
     lack1 = complex(0.0, 0.0)
     square1, square2 = 0.0, 0.0
     cross = complex(0.0, 0.0)
-    for k in range(INTERVALS + 1):
+    for k in range(intervals + 1):
         psi = left + k * step
         value, _, m, ratio = _height(psi, kappa, beta, g, r, a1, v)
         weight = math.exp(value - top)
-        if k == 0 or k == INTERVALS:
+        if k == 0 or k == intervals:
             weight *= 0.5
         sine, cosine = math.sin(psi), math.cos(psi)
         other = weight * math.exp(-mirror * sine)
@@ -245,7 +248,7 @@ def sad_kernel(
         c11, c22 = shared + own1, shared + own2
         det = shared * (own1 + own2) + own1 * own2
         mu1, mu2 = d0 * main + d1 * anomalous, d0 * main - d1 * anomalous
-        sad_pair(n, f_obs[0, n], f_obs[1, n], mu1, mu2, shared, own1, own2, work, work_complex)
+        sad_pair(n, f_obs[0, n], f_obs[1, n], mu1, mu2, shared, own1, own2, INTERVALS, DROP, work, work_complex)
         minus_ll[n] = work[0, n]
         u1, u2 = work_complex[0, n], work_complex[1, n]
         phased[0, n], phased[1, n] = work_complex[2, n], work_complex[3, n]
@@ -265,7 +268,7 @@ def sad_kernel(
         for k in range(errors.shape[0]):
             x = mu1 + math.sqrt(shared) * errors[k, 0, n] + math.sqrt(own1) * errors[k, 1, n]
             y = mu2 + math.sqrt(shared) * errors[k, 0, n] + math.sqrt(own2) * errors[k, 2, n]
-            sad_pair(n, abs(x), abs(y), mu1, mu2, shared, own1, own2, work, work_complex)
+            sad_pair(n, abs(x), abs(y), mu1, mu2, shared, own1, own2, INTERVALS, DROP, work, work_complex)
             u1, u2 = work_complex[0, n], work_complex[1, n]
             info[0, n] += 4.0 / errors.shape[0] * (d0 * abs(u1 + u2)) ** 2
             info[1, n] += 4.0 / errors.shape[0] * (d1 * abs(u1 - u2)) ** 2
