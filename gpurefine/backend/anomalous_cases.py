@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from .ops_anomalous import AnomalousResult
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
-Operation = Callable[[F64, F64, C128, F64, F64, F64, NDArray[np.bool_], bool], AnomalousResult]
+Operation = Callable[..., AnomalousResult]
 
 
 def empty_result(n: int, e: int, m: int, k: int) -> AnomalousResult:
@@ -58,7 +59,7 @@ def siras_by_cases(
     return out
 
 
-def _at(index: NDArray[np.intp], *arrays: NDArray[np.float64] | C128) -> list[NDArray[np.float64]]:
+def _at(index: NDArray[np.intp], *arrays: NDArray[Any]) -> list[NDArray[Any]]:
     return [np.ascontiguousarray(array[:, index]) for array in arrays]
 
 

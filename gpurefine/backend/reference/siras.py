@@ -200,4 +200,5 @@ def _derivatives(
     ])
     product = np.einsum("ijn,pjkn->pikn", inverse, change)
     bound_c = half * np.einsum("pikn,pkin->pn", product, product)
-    return gradient, np.concatenate([by_d, by_c]), np.concatenate([bound_d, bound_c])
+    slope = np.asarray(np.concatenate([by_d, by_c]), np.float64)
+    return np.asarray(gradient, np.complex128), slope, np.asarray(np.concatenate([bound_d, bound_c]), np.float64)
