@@ -92,9 +92,10 @@ class ChemistryOptions:
     )
     hydrogens: str = option(
         "auto",
-        "Hydrogens: add riding hydrogens (and replace those given), keep those in the model, or drop them all. "
-        "auto keeps them for neutrons where the model has some, and adds them otherwise.",
-        choices=("auto", "add", "keep", "drop"),
+        "Hydrogens: add riding hydrogens (and replace those given), keep those in the model, drop them all, or refine "
+        "the positions of those in the model (of added ones where it has none). auto keeps them for neutrons where the "
+        "model has some, and adds them otherwise.",
+        choices=("auto", "add", "keep", "drop", "refine"),
     )
     write_hydrogens: bool = option(False, "Write hydrogens to the output model.")
 

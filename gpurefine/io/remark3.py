@@ -80,6 +80,7 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
         "auto": "HYDROGENS HAVE BEEN ADDED IN THE RIDING POSITIONS",
         "add": "HYDROGENS HAVE BEEN ADDED IN THE RIDING POSITIONS",
         "keep": "HYDROGENS OF THE INPUT MODEL HAVE BEEN USED",
+        "refine": "HYDROGEN POSITIONS HAVE BEEN REFINED",
         "drop": "HYDROGENS HAVE NOT BEEN USED",
     }.get(riding, riding.upper())
     body += [" OTHER REFINEMENT REMARKS:", f"  {hydrogens}", ""]

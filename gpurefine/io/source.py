@@ -18,7 +18,7 @@ WORDS = {XRAY: "X-rays", NEUTRON: "neutrons", ELECTRON: "electrons"}
 def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[str]]:
     """The options with --source auto and --hydrogens auto decided, and what the user is to be told.
 
-    Of neutrons the model's hydrogens are kept and written: they were seen.
+    Of neutrons the model's hydrogens are kept and written: they were seen.  So are hydrogens that are refined.
 
     Raises:
         UsageError: anomalous scattering is asked for where there is none.
@@ -32,7 +32,8 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
     has_some = any(cra.atom.is_hydrogen() for cra in structure[0].all())
     if hydrogens == "auto":
         hydrogens = "keep" if source == NEUTRON and has_some else "add"
-    write = config.chemistry.write_hydrogens or (source == NEUTRON and hydrogens == "keep")
+    own = hydrogens == "refine" or (source == NEUTRON and hydrogens == "keep")
+    write = config.chemistry.write_hydrogens or own
     chemistry = replace(config.chemistry, hydrogens=hydrogens, write_hydrogens=write)
     return replace(config, data=replace(config.data, source=source), chemistry=chemistry), told
 

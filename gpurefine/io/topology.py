@@ -74,7 +74,10 @@ def build_model(
     messages += dictionary.messages
     add_bare_components(st, dictionary, messages)
     nuclear = source != XRAY
-    topo = gemmi_topology(st, dictionary, options.hydrogens, messages, nuclear, source == NEUTRON)
+    hydrogens = options.hydrogens
+    if hydrogens == "refine":
+        hydrogens = "keep" if any(cra.atom.is_hydrogen() for cra in st[0].all()) else "add"
+    topo = gemmi_topology(st, dictionary, hydrogens, messages, nuclear, source == NEUTRON)
     labels = tuple(
         atom_label(chain.name, residue, atom) for chain in st[0] for residue in chain for atom in residue
     )
@@ -84,9 +87,10 @@ def build_model(
     angles = restraint_arrays.angles(topo, rules)
     torsions = restraint_arrays.torsions(topo, rules)
     parent = _parents(arrays, bonds, st, messages)
-    atoms = _riding(arrays, parent, options.hydrogens in ("add", "auto"))
-    # what neutrons see as well as any other atom has a place of its own, though its B goes with its neighbour's
-    seen = source == NEUTRON and options.hydrogens == "keep"
+    atoms = _riding(arrays, parent, hydrogens in ("add", "auto"))
+    # what neutrons see as well as any other atom, or the user wants refined, has a place of its own, though its B goes
+    # with its neighbour's
+    seen = options.hydrogens == "refine" or (source == NEUTRON and hydrogens == "keep")
     moves_with = np.arange(len(atoms), dtype=np.int32) if seen else parent
     topology = Topology(
         n_atoms=len(atoms),

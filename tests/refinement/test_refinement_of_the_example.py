@@ -139,3 +139,27 @@ def test_same_refinement_twice_same_bits(problem: Any) -> None:
     assert np.array_equal(a.maps.fwt, b.maps.fwt) and np.array_equal(a.maps.f_total, b.maps.f_total)
     for x, y in zip(a.cycles, b.cycles, strict=True):
         assert replace(x, seconds=None) == replace(y, seconds=None)
+
+
+def test_hydrogens_with_places_of_their_own(example: tuple[Path, Path]) -> None:
+    """--hydrogens refine: none rides, their bonds stay near the dictionary's, and they are written."""
+    problem = gpurefine.read(*example, threads=2, d_min=2.4, hydrogens="refine")
+    topology, atoms = problem.chemistry.topology, problem.chemistry.atoms
+    hydrogens = np.flatnonzero(atoms.is_hydrogen)
+    assert len(hydrogens) > 500 and np.array_equal(topology.parent[hydrogens], hydrogens)
+    options = RefineOptions(cycles=2)
+    state = loop.start(objective_of(problem, options), options)
+    begin = state.state.xyz
+    for _ in range(2):
+        loop.run_cycle(state, options)
+    offset = [xyz[hydrogens] - xyz[atoms.parent[hydrogens]] for xyz in (begin, state.state.xyz)]
+    change = np.linalg.norm(offset[1] - offset[0], axis=1)
+    assert np.mean(change > 0.01) > 0.5
+    own = np.isin(topology.bonds.atoms, hydrogens).any(axis=1)
+    first, second = topology.bonds.atoms[own].T
+    length = np.linalg.norm(state.state.xyz[first] - state.state.xyz[second], axis=1)
+    assert np.sqrt(np.mean((length - topology.bonds.ideal[own]) ** 2)) < 0.03
+    # B goes with the neighbour's
+    b_shift = state.state.b_iso - atoms.b_iso
+    np.testing.assert_allclose(b_shift[hydrogens], b_shift[atoms.parent[hydrogens]], atol=1e-9)
+    assert problem.config.chemistry.write_hydrogens
