@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -110,3 +111,14 @@ def summary(report: Report) -> list[str]:
         columns.append(number(getattr(last, name), digits))
         lines.append(f"{label:22}" + "".join(f"{column:>10}" for column in columns))
     return lines
+
+
+def time_table(seconds: Mapping[str, float]) -> list[str]:
+    """Lines with the phases of a run, longest first, and what belongs to none."""
+    phases = {name: value for name, value in seconds.items() if name != "total"}
+    total = max(seconds.get("total", 0.0), 1e-9)
+    phases["(not named)"] = total - sum(phases.values())
+    rows = sorted(phases.items(), key=lambda row: -row[1])
+    lines = [f"{'':22}{'seconds':>10}{'share':>8}"]
+    lines += [f"{name:22}{value:10.2f}{100.0 * value / total:7.1f}%" for name, value in rows]
+    return [*lines, f"{'total':22}{total:10.2f}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
 import click
@@ -46,12 +47,15 @@ for command in (refine, maps, fcalc, dictionary, freer, info, example):
     commands.add_command(command)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: that of the process); returns the exit code."""
+def run(arguments: Sequence[str] | None = None, begun: float | None = None) -> int:
+    """Run one command line (default: that of the process); returns the exit code.
+
+    ``begun``: when the process was started, on the clock of time.perf_counter.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with failure.sigterm_raises():
-            outcome = commands.main(given, prog_name="gpurefine", standalone_mode=False)
+            outcome = commands.main(given, prog_name="gpurefine", standalone_mode=False, obj=begun)
             sys.stdout.flush()
     except click.ClickException as error:
         error.show()
@@ -65,4 +69,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the installed command."""
-    sys.exit(run(arguments))
+    from gpurefine.refinement.timing import process_age
+
+    sys.exit(run(arguments, time.perf_counter() - process_age()))

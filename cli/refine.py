@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 from gpurefine.config import Config
 from gpurefine.errors import UsageError
 
-from .console import Console, summary
+from .console import Console, summary, time_table
 from .options import Function, GroupedCommand, config_from, config_options
 
 if TYPE_CHECKING:
@@ -28,19 +29,29 @@ def command_line() -> str:
     return shlex.join(["gpurefine", *sys.argv[1:]])
 
 
-def closing(console: Console, result: Result) -> None:
-    """Print the closing table and the files written."""
+def closing(console: Console, result: Result, profile: bool) -> None:
+    """Print the closing table, the files written and, if asked for, where the time went."""
     for line in ["", *summary(result.report), "", "Written:", *(f"  {path}" for path in result.files)]:
         console.line(line)
+    if profile:
+        for line in ["", *time_table(result.problem.timer.table())]:
+            console.line(line)
+
+
+def seconds_before() -> float:
+    """Seconds from the start of the program until now, 0 where it is a guest in another."""
+    begun = click.get_current_context().find_object(float)
+    return 0.0 if begun is None else time.perf_counter() - begun
 
 
 def run_job(config: Config, write_model: bool = True) -> None:
     """Run the job with the console attached."""
     from gpurefine import job
 
+    before = seconds_before()
     with Console(config.cycles, config.run.quiet) as console:
-        result = job.run(config, command=command_line(), progress=console, write_model=write_model)
-    closing(console, result)
+        result = job.run(config, command=command_line(), progress=console, write_model=write_model, before=before)
+    closing(console, result, config.run.profile)
 
 
 def resume_job(prefix: str, cycles: int | None, quiet: bool) -> None:
@@ -49,8 +60,8 @@ def resume_job(prefix: str, cycles: int | None, quiet: bool) -> None:
 
     prefix = prefix.removesuffix(".checkpoint")
     with Console(cycles, quiet) as console:
-        result = job.resume(prefix, cycles, command=command_line(), progress=console, quiet=quiet or None)
-    closing(console, result)
+        result = job.resume(prefix, cycles, command_line(), console, quiet or None, seconds_before())
+    closing(console, result, result.problem.config.run.profile)
 
 
 def config_file_option() -> Callable[[Function], Function]:

@@ -259,6 +259,7 @@ class RunOptions:
     device: str = option("auto", "Device: auto, cpu, cuda or cuda:N.", metavar="auto|cpu|cuda[:N]")
     threads: int = option(0, "CPU threads; 0 means all cores.", metavar="N")
     quiet: bool = option(False, "Print nothing but errors.")
+    profile: bool = option(False, "Print how much time each part of the run took.")
     fast_atomics: bool = option(
         False, "Let a GPU add up densities in any order: a little faster, and two runs differ in their last digits."
     )

@@ -7,7 +7,6 @@ same in steps, for use from Python.
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -69,7 +68,12 @@ class Result:
         """
         config = replace(self.problem.config, prefix=str(prefix))
         document = self.problem.model.document
-        write_all(str(prefix), self.structure, document, self.problem.data, self.report, config, command, model)
+        timer = self.problem.timer
+        with timer("output"):
+            write_all(
+                str(prefix), self.structure, document, self.problem.data, self.report, config, command, model,
+                timer.table,
+            )
         suffixes = [s for s in SUFFIXES if model or s not in (".cif", ".pdb")]
         written = tuple(str(prefix) + s for s in suffixes if Path(str(prefix) + s).is_file())
         return replace(self, files=written)
@@ -120,12 +124,12 @@ class Problem:
             keep: is given every finished cycle, and returns what the user is to be told.
             start: the cycle to go on from.
         """
-        began = time.perf_counter() - sum(self.timer.seconds.values())
-        objective, told = build_objective(
-            self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
-            self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
-            self.scattering.anomalous, self.groups,
-        )
+        with self.timer("plan"):
+            objective, told = build_objective(
+                self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
+                self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
+                self.scattering.anomalous, self.groups,
+            )
         messages = [*self.messages, *told]
         _tell(progress, told)
         last = start
@@ -142,12 +146,12 @@ class Problem:
                 loop.run_cycle(state, options)
                 last = take(state)
                 self._finished(last, keep, progress, messages)
-            return self._result(state, messages, options, began)
+            return self._result(state, messages, options)
         except (KeyboardInterrupt, NumericalError) as error:
             if last is None:
                 raise
             messages.append(_what_stopped(error, last.cycles[-1].cycle, objective.cycles))
-            result = self._result(restore(objective, last), messages, options, began)
+            result = self._result(restore(objective, last), messages, options)
             return replace(result, stopped=error)
 
     def _finished(
@@ -162,19 +166,19 @@ class Problem:
             messages.append(failure)
             _tell(progress, [failure])
 
-    def _result(self, state: Refinement, messages: list[str], options: RefineOptions, began: float) -> Result:
+    def _result(self, state: Refinement, messages: list[str], options: RefineOptions) -> Result:
         with self.timer("output"):
             structure = update_structure(
                 self.chemistry, state.state.xyz, state.state.b_iso, self.config.chemistry.write_hydrogens,
                 not state.objective.composition.is_aniso.any(), state.state.values.u_aniso,
             )
-        messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
-        device = f"{self.backend.name}, {self.backend.threads} threads"
-        report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
+            messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
+            device = f"{self.backend.name}, {self.backend.threads} threads"
+            report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
         solvent, change = self.config.solvent, state.objective.experiment.probe_change
         report.scale.probe_radius = solvent.probe_radius + change
         report.scale.ion_probe_radius = solvent.ion_probe_radius + change
-        report.timing = {**self.timer.seconds, "total": time.perf_counter() - began}
+        report.timing = self.timer.table()
         return Result(report, structure, self)
 
 
@@ -210,9 +214,9 @@ def config_of(model: str, data: str, prefix: str, options: dict[str, Any]) -> Co
     return Config(model=model, data_file=data, prefix=prefix, **chosen)
 
 
-def prepare(config: Config, progress: Progress | None = None) -> Problem:
-    """Read everything that ``config`` names and build the restraints."""
-    timer = Timer()
+def prepare(config: Config, progress: Progress | None = None, before: float = 0.0) -> Problem:
+    """Read everything that ``config`` names and build the restraints; ``before``: s that the process took until now."""
+    timer = Timer(before)
     with timer("device"):
         backend = create(config.run.device, config.run.threads, config.run.fast_atomics)
     _tell(progress, [describe_choice(config.run.device, backend), *first_run_notice(backend)])
@@ -247,18 +251,20 @@ def prepare(config: Config, progress: Progress | None = None) -> Problem:
     return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups)
 
 
-def run(config: Config, command: str = "", progress: Progress | None = None, write_model: bool = True) -> Result:
+def run(
+    config: Config, command: str = "", progress: Progress | None = None, write_model: bool = True, before: float = 0.0
+) -> Result:
     """Read, refine and write: the whole of ``gpurefine refine``.
 
     Args:
         command: the command line, for the report; progress: gets sentences (str) and cycle records as they come;
-        write_model: write the model files too.
+        write_model: write the model files too; before: seconds that the process took until now, for the timing.
 
     Raises:
         GpurefineError: anything the user can put right, as one sentence.
     """
     check_output_folder(config.prefix, input_files(config))
-    problem = prepare(config, progress)
+    problem = prepare(config, progress, before)
     keeper = None
     if write_model and config.cycles > 0:
         keeper = Keeper(config, problem.backend, problem.chemistry, problem.data, False)
@@ -271,6 +277,7 @@ def resume(
     command: str = "",
     progress: Progress | None = None,
     quiet: bool | None = None,
+    before: float = 0.0,
 ) -> Result:
     """Go on with a run that was stopped, from PREFIX.checkpoint: ``gpurefine refine --resume``.
 
@@ -279,6 +286,7 @@ def resume(
     Args:
         prefix: output prefix of the run, which keeps all its options.
         cycles: number of cycles in all; default: as the run was to have. quiet: replaces the run's option.
+        before: as for :func:`run`.
 
     Raises:
         InputError: there is no checkpoint, it is damaged, or an input file has changed.
@@ -288,7 +296,7 @@ def resume(
     start = _start(prefix, cycles, quiet)
     config = start.config
     check_output_folder(config.prefix, input_files(config))
-    problem = prepare(start.run_config(), progress)
+    problem = prepare(start.run_config(), progress, before)
     problem = replace(problem, config=resolved(config, problem.model.structure)[0])
     told = check_problem(start, problem.backend, problem.chemistry, problem.data)
     _tell(progress, told)

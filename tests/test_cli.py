@@ -147,6 +147,12 @@ def test_output_of_a_run(job: FakeJob, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert err == ""
 
 
+def test_where_the_time_went() -> None:
+    lines = console.time_table({"start": 1.0, "gradient": 2.5, "total": 4.0})
+    assert [line.split()[0] for line in lines] == ["seconds", "gradient", "start", "(not", "total"]
+    assert lines[1].split()[1:] == ["2.50", "62.5%"] and lines[3].split()[2:] == ["0.50", "12.5%"]
+
+
 def test_quiet_prints_nothing(job: FakeJob, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["refine", "m.pdb", "d.mtz", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import gemmi
@@ -27,6 +28,7 @@ def write_all(
     config: Config,
     command: str,
     with_model: bool = True,
+    timing: Callable[[], dict[str, float]] | None = None,
 ) -> list[str]:
     """Write PREFIX.cif, .pdb (where the model fits the format), .mtz, .json, .log and .toml.
 
@@ -38,6 +40,7 @@ def write_all(
         structure: the refined model; document: the mmCIF it was read from, None for PDB.
         dataset: data as read; report: what the refinement found; config: options; command: the command line.
         with_model: write the model files too; without, only the others.
+        timing: seconds by phase, asked for just before the report is written, after the large files.
 
     Returns:
         What the user is to be told: the files written, and a PDB file that was not.
@@ -68,13 +71,17 @@ def write_all(
         )
         if suffix not in (".cif", ".pdb") or (with_model and (suffix == ".cif" or misfit is None))
     ]
-    contents[".json"] = json_bytes(report, config, command, dataset)
-    contents[".log"] = log_text(report, config, dataset, command, written, notes).encode("utf-8")
-    contents[".toml"] = config_text(config).encode("utf-8", "replace")
     staged: list[Staged] = []
     try:
         for suffix, content in contents.items():
             staged.append(stage(prefix + suffix, content))
+        if timing is not None:
+            report.timing = timing()
+        contents[".json"] = json_bytes(report, config, command, dataset)
+        contents[".log"] = log_text(report, config, dataset, command, written, notes).encode("utf-8")
+        contents[".toml"] = config_text(config).encode("utf-8", "replace")
+        for suffix in (".json", ".log", ".toml"):
+            staged.append(stage(prefix + suffix, contents[suffix]))
     except BaseException:
         discard(staged)
         raise

@@ -55,9 +55,15 @@ def take(refinement: Refinement) -> Snapshot:
     """The refinement as it stands between two cycles; whatever becomes of its atoms, the snapshot stays."""
     state, objective = refinement.state, refinement.objective
     return Snapshot(
-        state.values, state.f_calc.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
+        _copied(state.values), state.f_calc.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
         tuple(refinement.cycles), tuple(refinement.restraints),
     )
+
+
+def _copied(values: AtomValues) -> AtomValues:
+    """The same with arrays of its own."""
+    own = {f.name: getattr(values, f.name) for f in dataclasses.fields(values)}
+    return dataclasses.replace(values, **{k: v.copy() for k, v in own.items() if isinstance(v, np.ndarray)})
 
 
 def restore(objective: Objective, snapshot: Snapshot) -> Refinement:
