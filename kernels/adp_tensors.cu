@@ -43,6 +43,32 @@ tensor_shapes(
     z[i] = weight[i] > 0.0 ? sqrt(weight[i] * product_trace(shape, shape)) : 0.0;
 }
 
+// diagonal[atom[m]] = P^T D P with P of projector (n, 6, 6), one thread an atom.
+extern "C" __global__ void __launch_bounds__(64)
+project_diagonal(
+    const int* __restrict__ atom, const double* __restrict__ projector, int n, double* __restrict__ diagonal) {
+    const int m = thread_index();
+    if (m >= n) return;
+    double* block = diagonal + i64(36) * atom[m];
+    turn_columns(projector + 36 * m, block);
+    turn_rows(projector + 36 * m, block);
+}
+
+// Of the entries (n, 3) = which projector, slot, transposed those that `columns` selects: off = P^T off where the
+// projector's atom has the block's rows, off = off P where it has the columns. A block is named once for either.
+extern "C" __global__ void __launch_bounds__(64)
+project_off(
+    const int* __restrict__ entry, const double* __restrict__ projector, int n, int columns, double* __restrict__ off) {
+    const int e = thread_index();
+    if (e >= n || entry[3 * e + 2] != columns) return;
+    double* block = off + i64(36) * entry[3 * e + 1];
+    if (columns) {
+        turn_columns(projector + 36 * entry[3 * e], block);
+    } else {
+        turn_rows(projector + 36 * entry[3 * e], block);
+    }
+}
+
 // Adds to gradient (n, 6) and, with `blocks`, to diagonal (n, 6, 6) what the pairs and the sphericity of every atom
 // give; order[start[i]:start[i + 1]] are 2 k where atom i is the first of pair k and 2 k + 1 where it is the second.
 extern "C" __global__ void __launch_bounds__(128)

@@ -81,6 +81,16 @@ class BlockMatrix:
     off: NDArray[np.float64]
 
 
+def project_blocks(matrix: BlockMatrix, atoms: NDArray[np.int32], projectors: NDArray[np.float64]) -> None:
+    """Pᵀ M P in place, P (m, s, s) of ``atoms`` (m,), each named once, being the identity for all others."""
+    pairs = matrix.pattern.pairs
+    for atom, projector in zip(atoms, projectors, strict=True):
+        matrix.diagonal[atom] = projector.T @ matrix.diagonal[atom] @ projector
+        rows, columns = pairs[:, 0] == atom, pairs[:, 1] == atom
+        matrix.off[rows] = projector.T @ matrix.off[rows]
+        matrix.off[columns] = matrix.off[columns] @ projector
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearSolution:
     """Solution of H x = b: ``x`` (n, s), number of ``iterations``, relative ``residual`` and ``status``."""

@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import BlockMatrix
+
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 Flags = NDArray[np.bool_]
@@ -51,6 +53,18 @@ class TensorTerms:
 
 class AdpOps(Protocol):
     """The part of the table of operations that restrains anisotropic displacement parameters."""
+
+    def new_blocks(self, n: int, side: int) -> F64:
+        """See :meth:`gpurefine.backend.ops_restraints.RestraintOps.new_blocks`."""
+        ...
+
+    def project_tensors(self, matrix: BlockMatrix, atoms: I32, projectors: F64) -> None:
+        """Take out of ``matrix`` (side 6) what symmetry forbids the tensors of ``atoms`` (m,), each named once.
+
+        With P of ``projectors`` (m, 6, 6) the atom's diagonal block D becomes Pᵀ D P, its other blocks in the same row
+        Pᵀ O and in the same column O P, in place.
+        """
+        ...
 
     def tensor_restraints(
         self, terms: TensorTerms, u: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .blocks import BlockMatrix, BlockPattern
 from .ops import Backend
 from .ops_adp import TensorTerms
 from .ops_restraints import (
@@ -131,4 +132,7 @@ def _tensors(backend: Backend) -> None:
     line, turn = np.array([[0.0, 0.0, 1.0]]), np.eye(6)[None]
     terms = TensorTerms(pair, pair + 1, pair, one, one, line, turn, np.array([True, False]), np.ones(2))
     u = np.tile([0.3, 0.3, 0.3, 0.0, 0.0, 0.0], (2, 1))
-    backend.tensor_restraints(terms, u, np.zeros((2, 6)), np.zeros((2, 6, 6)), np.zeros((1, 6, 6)))
+    pattern = BlockPattern.from_pairs(2, pair, pair + 1)
+    matrix = BlockMatrix(pattern, backend.new_blocks(2, 6), backend.new_blocks(1, 6))
+    backend.tensor_restraints(terms, u, np.zeros((2, 6)), matrix.diagonal, matrix.off)
+    backend.project_tensors(matrix, pair, turn)

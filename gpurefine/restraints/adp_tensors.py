@@ -82,11 +82,11 @@ class TensorRestraints:
         diagonal = off = None
         terms, pattern = self.terms, self._pairs.pattern
         if curvature:
-            diagonal, off = np.zeros((len(u), 6, 6)), np.zeros((len(pattern.pairs), 6, 6))
+            diagonal, off = self._backend.new_blocks(len(u), 6), self._backend.new_blocks(len(pattern.pairs), 6)
             matrices.append(BlockMatrix(pattern, diagonal, off))
         values = self._backend.tensor_restraints(terms, u, gradient, diagonal, off)
         for matrix in matrices:
-            self._project(matrix)
+            self._backend.project_tensors(matrix, *self._special)
         named = {kind: float(v) for kind, v in zip(TENSOR_KINDS, values, strict=True)}
         return TensorResult(float(values.sum()), named, gradient, matrices)
 
@@ -123,16 +123,6 @@ class TensorRestraints:
             np.where(covalent, p.weight / sigma**2, 0.0), np.ascontiguousarray(p.line), self._turn, self._is_aniso,
             self._sphericity,
         )
-
-    def _project(self, matrix: BlockMatrix) -> None:
-        """Take out of a matrix what the sites' symmetry forbids."""
-        atoms, projectors = self._special
-        for atom, projector in zip(atoms, projectors, strict=True):
-            matrix.diagonal[atom] = projector.T @ matrix.diagonal[atom] @ projector
-            pairs = matrix.pattern.pairs
-            rows, columns = pairs[:, 0] == atom, pairs[:, 1] == atom
-            matrix.off[rows] = projector.T @ matrix.off[rows]
-            matrix.off[columns] = matrix.off[columns] @ projector
 
 
 def _all_positive(u: F64) -> bool:

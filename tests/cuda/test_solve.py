@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import shim_device
 from optimise_cases import random_system
+from restraint_models import on_host
 from shim_device import ShimDevice
 
 from gpurefine.backend import create
 from gpurefine.backend.blocks import BlockMatrix, BlockPattern
+from gpurefine.backend.cuda.restraints import RestraintOps
 from gpurefine.backend.cuda.solve import BATCH, SolveOps
 from gpurefine.errors import Status
 from gpurefine.optimise.cg import solve
@@ -92,3 +94,26 @@ def test_matrices_may_lie_on_the_device_and_nothing_is_allocated_anew() -> None:
         assert ops.device.allocations == before + 2
         assert np.array_equal(ops.device.download(found.x), expected.x)
     assert ops.device.launches["cg_product_3"] % BATCH == 0
+
+
+def test_projection_of_rows_and_columns() -> None:
+    """Two of the three atoms are neighbours: the block between them is changed from either side."""
+    n = 9
+    matrix = random_system(n, 6, 3)[0][0]
+    pattern = matrix.pattern
+    atoms = np.array([*pattern.pairs[0], 7], np.int32)
+    projectors = np.random.default_rng(1).normal(size=(3, 6, 6))
+    whole = np.tile(np.eye(6), (n, 1, 1))
+    whole[atoms] = projectors
+    expected = BlockMatrix(
+        pattern, np.swapaxes(whole, 1, 2) @ matrix.diagonal @ whole,
+        np.swapaxes(whole[pattern.pairs[:, 0]], 1, 2) @ matrix.off @ whole[pattern.pairs[:, 1]],
+    )
+    for order in (0, 1, 2):
+        ops = RestraintOps(ShimDevice(order))
+        there = BlockMatrix(pattern, ops.device.upload(matrix.diagonal), ops.device.upload(matrix.off))
+        here = BlockMatrix(pattern, matrix.diagonal.copy(), matrix.off.copy())
+        for changed in (there, here):
+            ops.project_tensors(changed, atoms, projectors)
+            np.testing.assert_allclose(on_host(changed.diagonal), expected.diagonal, atol=1e-11)
+            np.testing.assert_allclose(on_host(changed.off), expected.off, atol=1e-11)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ..blocks import BlockMatrix, project_blocks
 from ..gaussians import full_tensors
 from ..ops_adp import F64, I32, Flags, TensorTerms
 
@@ -197,6 +198,10 @@ def sphericity(
 
 class AdpOps:
     """See :class:`gpurefine.backend.ops_adp.AdpOps`."""
+
+    def project_tensors(self, matrix: BlockMatrix, atoms: I32, projectors: F64) -> None:
+        """Few atoms lie on special positions."""
+        project_blocks(matrix, atoms, projectors)
 
     def tensor_restraints(
         self, terms: TensorTerms, u: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None

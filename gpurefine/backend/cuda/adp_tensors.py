@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ops_adp import F64, TENSOR_KINDS, TensorTerms
+from ..blocks import BlockMatrix, project_blocks
+from ..ops_adp import F64, I32, TENSOR_KINDS, TensorTerms
 from .device import DeviceArray
 from .groups import GroupOps, Groups
 
@@ -57,6 +58,28 @@ class AdpOps(GroupOps):
             self.add_back(diagonal, own)
             self.add_back(off, other)
         return values
+
+    def project_tensors(self, matrix: BlockMatrix, atoms: I32, projectors: F64) -> None:
+        """Two launches for the off-diagonal blocks, so that one that joins two such atoms is changed in turn."""
+        m, p = len(atoms), matrix.pattern
+        if not (self.device.holds(matrix.diagonal) and self.device.holds(matrix.off)):
+            project_blocks(matrix, atoms, projectors)
+            return
+        if m == 0:
+            return
+        spans = [np.arange(p.row_start[a], p.row_start[a + 1]) for a in atoms]
+        which, at = np.repeat(np.arange(m), [len(span) for span in spans]), np.concatenate(spans)
+        entry = np.stack([which, p.slot[at], p.transposed[at]], axis=1).astype(np.int32)
+        there = self.send("tensors.projectors", projectors, np.float64)
+        listed = self.send("tensors.entries", entry, np.int32)
+        self.launch(
+            "project_diagonal", m, self.send("tensors.special", atoms, np.int32), there, np.int32(m), matrix.diagonal,
+            block=64,
+        )
+        for columns in (0, 1):
+            self.launch(
+                "project_off", len(entry), listed, there, np.int32(len(entry)), np.int32(columns), matrix.off, block=64
+            )
 
     def _terms(self, terms: TensorTerms, n: int) -> _Terms:
         k = len(terms.first)

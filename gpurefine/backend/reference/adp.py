@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...constants import VOIGT
+from ..blocks import BlockMatrix, project_blocks
 from ..gaussians import full_tensors
-from ..ops_adp import F64, Flags, TensorTerms
+from ..ops_adp import F64, I32, Flags, TensorTerms
 
 MOVED = np.zeros((6, 3, 3))
 """∂U/∂u: what one component of the six-vector changes."""
@@ -22,6 +23,10 @@ ISOTROPIC[:3, :3] = 1.0 / 3.0
 
 class AdpOps:
     """See :class:`gpurefine.backend.ops_adp.AdpOps`."""
+
+    def project_tensors(self, matrix: BlockMatrix, atoms: I32, projectors: F64) -> None:
+        """Few atoms lie on special positions."""
+        project_blocks(matrix, atoms, projectors)
 
     def tensor_restraints(
         self, terms: TensorTerms, u: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
