@@ -13,6 +13,8 @@ import gemmi
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..model.merging import Merging
+from .unmerged import is_unmerged, of_block, of_mtz, of_xds
 
 LARGEST_INDEX = 20_000
 """Miller indices beyond this are damage."""
@@ -23,10 +25,12 @@ GEMMI_ERRORS = (RuntimeError, ValueError, OSError, LookupError, ArithmeticError,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataFile:
-    """``mtz``: the reflections; ``messages``: what the user is to be told of the file."""
+    """``mtz``: the reflections, merged; ``messages``: what the user is to be told of the file; ``merging``: how well
+    the observations agree, where the file was unmerged."""
 
     mtz: gemmi.Mtz
     messages: tuple[str, ...] = ()
+    merging: Merging | None = None
 
 
 def check_exists(path: str, what: str) -> None:
@@ -45,41 +49,37 @@ def check_exists(path: str, what: str) -> None:
 
 
 def open_data(path: str, block: str | None = None) -> DataFile:
-    """The reflections in an MTZ file or a structure-factor mmCIF, also with .gz; what it is, its content tells.
+    """The reflections in an MTZ file, a structure-factor mmCIF or an XDS_ASCII file; what it is, its content tells.
+
+    Unmerged reflections are merged.  MTZ and mmCIF may be compressed (.gz).
 
     Args:
         path: the file; block: name of the block of an mmCIF to read, None for the first with merged data.
 
     Raises:
-        InputError: the file is not there, not readable, unmerged, or has no reflections.
+        InputError: the file is not there, not readable, or has no reflections.
         UsageError: a block of an MTZ file is asked for.
     """
     check_exists(path, "reflection file")
     head = _head(path)
     if not head.strip():
         raise InputError(f"The reflection file {path} is empty.")
-    is_mtz = head.startswith(b"MTZ ")
-    if not is_mtz:
+    is_mtz, is_xds = head.startswith(b"MTZ "), b"!format=xds_ascii" in head.lower()
+    if not (is_mtz or is_xds):
         _refuse_other_formats(head, path)
-    if is_mtz and block is not None:
-        raise UsageError(f"--block is for mmCIF files; {path} is an MTZ file.")
+    if (is_mtz or is_xds) and block is not None:
+        raise UsageError(f"--block is for mmCIF files; {path} is {'an MTZ' if is_mtz else 'an XDS_ASCII'} file.")
     try:
-        file = _from_mtz(path, head) if is_mtz else _from_cif(path, block)
+        file = _merged(of_xds(path)) if is_xds else _from_mtz(path, head) if is_mtz else _from_cif(path, block)
     except GEMMI_ERRORS as error:
         raise InputError(f"{path} cannot be read as reflections: {_reason(error, path)}.") from None
     mtz = file.mtz
     labels = [c.label for c in mtz.columns[:3]]
     if len(mtz.columns) < 4 or [c.type for c in mtz.columns[:3]] != ["H"] * 3:
         raise InputError(f"{path} does not begin with the columns H K L of type H (but {', '.join(labels)}).")
-    if len(mtz.batches) or any(c.label == "M/ISYM" or c.type in "YB" for c in mtz.columns):
-        raise InputError(f"{path} holds unmerged reflections; merge them first (for instance with aimless).")
     if mtz.nreflections == 0:
         raise InputError(f"{path} holds no reflections.")
-    hkl = np.asarray(mtz.array)[:, :3]
-    if not np.isfinite(hkl).all():
-        raise InputError(f"{path} has Miller indices that are not numbers; the file is damaged.")
-    if np.abs(hkl).max() > LARGEST_INDEX or (hkl != np.rint(hkl)).any():
-        raise InputError(f"{path} has Miller indices that are not whole numbers below {LARGEST_INDEX}; it is damaged.")
+    _check_indices(mtz, path)
     return file
 
 
@@ -104,9 +104,7 @@ def _refuse_other_formats(head: bytes, path: str) -> None:
     lower = text.lower()
     if re.search(r"^\s*data_", lower, re.MULTILINE) or lower.lstrip().startswith(("#", "loop_", "_")):
         return
-    if "!format=xds_ascii" in lower or "!output_file=xds_ascii" in lower:
-        what = "an XDS_ASCII file; merge it and convert it to MTZ (pointless and aimless, or xdsconv and f2mtz)"
-    elif "nreflection=" in lower or "indexes" in lower or ("indices" in lower and "fobs" in lower):
+    if "nreflection=" in lower or "indexes" in lower or ("indices" in lower and "fobs" in lower):
         what = "a CNS or X-PLOR reflection file; convert it to MTZ (f2mtz or reflection_file_converter)"
     elif re.match(r"\s*1\s*\n\s*-98[0-9]\s*\n", text):
         what = "a Scalepack file; convert it to MTZ (scalepack2mtz, then ctruncate for amplitudes)"
@@ -115,7 +113,7 @@ def _refuse_other_formats(head: bytes, path: str) -> None:
     elif re.match(r"(\s*-?\d+){3}(\s+-?[\d.]+){1,2}\s*(\d+\s*)?\n", text):
         what = "a table of indices and numbers such as SHELX writes; convert it to MTZ (f2mtz)"
     else:
-        what = "neither an MTZ file nor an mmCIF; give merged data in one of these formats"
+        what = "neither an MTZ file, an mmCIF nor an XDS_ASCII file; give data in one of these formats"
     raise InputError(f"{path} is {what}.")
 
 
@@ -137,7 +135,24 @@ def _from_mtz(path: str, head: bytes) -> DataFile:
         )
     mtz = gemmi.read_mtz_file(path)
     _mend(mtz)
+    if is_unmerged(mtz) and mtz.nreflections > 0:
+        _check_indices(mtz, path)
+        return _merged(of_mtz(mtz, path))
     return DataFile(mtz)
+
+
+def _merged(outcome: tuple[gemmi.Mtz, Merging, str]) -> DataFile:
+    mtz, merging, told = outcome
+    return DataFile(mtz, (told,), merging)
+
+
+def _check_indices(mtz: gemmi.Mtz, path: str) -> None:
+    """Raise InputError where Miller indices are not whole numbers of a usual size."""
+    hkl = np.asarray(mtz.array)[:, :3]
+    if not np.isfinite(hkl).all():
+        raise InputError(f"{path} has Miller indices that are not numbers; the file is damaged.")
+    if np.abs(hkl).max() > LARGEST_INDEX or (hkl != np.rint(hkl)).any():
+        raise InputError(f"{path} has Miller indices that are not whole numbers below {LARGEST_INDEX}; it is damaged.")
 
 
 def _mend(mtz: gemmi.Mtz) -> None:
@@ -172,7 +187,7 @@ def _from_cif(path: str, wanted: str | None) -> DataFile:
             raise InputError(f"{path} has no block '{wanted}' with reflections; it has {', '.join(names) or 'none'}.")
     merged = [b for b in blocks if b.is_merged()]
     if not merged and blocks:
-        raise InputError(f"{path} holds unmerged reflections; merge them first (for instance with aimless).")
+        return _merged(of_block(blocks[0], path))
     if not merged:
         raise InputError(f"{path} has no block of merged reflections (_refln).")
     converted = ((block, mtz) for block in merged if (mtz := gemmi.CifToMtz().convert_block_to_mtz(block)) is not None)

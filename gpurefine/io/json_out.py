@@ -38,6 +38,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
             "n_possible": len(dataset.reflections),
             "n_observed": dataset.reflections.observed.sum(),
             "wavelength": dataset.wavelength or None,
+            "merging": dataset.merging,
         }
     messages = [*(dataset.messages if dataset is not None else ()), *report.messages]
     tree = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config import Config
+from ..model.merging import Merging
 from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord, ScaleRecord, ShellRecord
 from .reflections import DataSet
 from .software import PROGRAM, program_version
@@ -80,6 +81,7 @@ def log_text(
         *dataset.messages,
         f"Resolution {report.d_max:.2f} - {report.d_min:.2f} Å, {summary.n_obs} reflections "
         f"({report.n_work} for refinement, {report.n_free} for tests), completeness {summary.completeness:.1f} %.",
+        *(_merging_table(dataset.merging) if dataset.merging is not None else ()),
         "",
         *_section("Messages"),
         *(dict.fromkeys(report.messages) or ["None."]),
@@ -132,6 +134,17 @@ def _integer(value: int | None, width: int) -> str:
 def _statuses(cycles: Sequence[CycleRecord]) -> list[str]:
     told = [f"Cycle {c.cycle}: {c.status}." for c in cycles if c.status and c.status not in ("converged", "OK")]
     return [*told, ""] if told else []
+
+
+def _merging_table(merging: Merging) -> list[str]:
+    rows = ["", "   d_max -  d_min  observed  unique  mult.  <I/σ>  R_merge  R_meas   R_pim     CC½     CC*"]
+    for s in (*merging.shells, merging.overall):
+        rows.append(
+            f"{s.d_max:8.3f} -{s.d_min:7.3f}{s.observations:10d}{s.unique:8d}{s.multiplicity:7.1f}"
+            f"{_number(s.mean_i_over_sigma, 7, 1)}{_number(s.r_merge, 9, 3)}{_number(s.r_meas, 8, 3)}"
+            f"{_number(s.r_pim, 8, 3)}{_number(s.cc_half, 8, 3)}{_number(s.cc_star, 8, 3)}"
+        )
+    return rows
 
 
 def _shell_table(shells: Sequence[ShellRecord]) -> list[str]:

@@ -12,6 +12,7 @@ from ..config import DataOptions
 from ..errors import InputError, UsageError
 from ..model.crystal import Crystal
 from ..model.friedel import FriedelPairs
+from ..model.merging import Merging
 from ..model.phases import PriorPhases
 from ..model.reflections import Reflections
 from ..target.french_wilson import french_wilson
@@ -58,6 +59,7 @@ class DataSet:
         intensity, sigma_intensity: (n,) float64 aligned with ``reflections``, NaN where not measured; also where
             amplitudes were chosen and the file has intensities of the same data; None where it has none.
         friedel: amplitudes of the Friedel mates, aligned with ``reflections``; None where the file has none.
+        merging: agreement of the observations where the file was unmerged, None where it was merged.
         phases: phase information from outside, aligned with ``reflections``, None where none was asked for.
         free_column: name of the free column, None where there is none.
         free_value: value that marks the test set, None where there is no test set.
@@ -77,6 +79,7 @@ class DataSet:
     sigma_intensity: F64 | None
     friedel: FriedelPairs | None
     phases: PriorPhases | None
+    merging: Merging | None
     free_column: str | None
     free_value: int | None
     free_raw: NDArray[np.int32]
@@ -185,6 +188,7 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
         sigma_intensity=sigma_intensity,
         friedel=friedel,
         phases=phases,
+        merging=file.merging,
         free_column=free_labels,
         free_value=free_set.value,
         free_raw=raw,

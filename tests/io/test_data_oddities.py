@@ -236,7 +236,7 @@ def test_half_a_friedel_pair(make_mtz):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("!FORMAT=XDS_ASCII    MERGE=FALSE    FRIEDEL'S_LAW=TRUE\n!NAME=x\n", "an XDS_ASCII file; merge it"),
+        ("!FORMAT=XDS_ASCII    MERGE=FALSE    FRIEDEL'S_LAW=TRUE\n!NAME=x\n", "cannot be read as reflections"),
         ("    1\n -987\n    31.0    35.0    40.0    90.0    90.0    90.0 p212121\n   1   0   0   10.0\n", "Scalepack"),
         ("   1   0   0  123.45    2.30\n   2   0   0   44.10    1.20\n", "SHELX"),
         (" NREFlection=   100\n ANOMalous=FALSE\n INDE 1 0 0 FOBS= 10.0 SIGMA= 1.0\n", "CNS"),

@@ -279,12 +279,6 @@ def test_compressed_and_broken_files(tmp_path, make_mtz, amplitude):
         read(str(tmp_path))
 
 
-def test_unmerged_is_refused(make_mtz, amplitude):
-    path = make_mtz({"M/ISYM": ("Y", 1.0), "I": ("J", amplitude), "SIGI": ("Q", 1.0)})
-    with pytest.raises(InputError, match="unmerged"):
-        read(path)
-
-
 def test_structure_factor_mmcif(tmp_path, make_mtz, amplitude):
     path = make_mtz({"FREE": ("I", cycle_flags(10)), "FP": ("F", amplitude), "SIGFP": ("Q", 2.0)})
     cif = tmp_path / "data-sf.cif"
