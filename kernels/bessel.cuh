@@ -4,8 +4,8 @@
 
 #define BESSEL_SWITCH 18.0  // below: ascending series; above: asymptotic, whose smallest term there is under 1e-15
 
-// ln I0(x) and I1(x)/I0(x) for x ≥ 0.
-__device__ inline void log_i0_and_ratio(double x, double& log_i0, double& ratio) {
+// ln(I0(x) exp(−x)) and I1(x)/I0(x) for x ≥ 0: nothing of the size of x cancels.
+__device__ inline void log_i0e_and_ratio(double x, double& log_i0e, double& ratio) {
     if (x < BESSEL_SWITCH) {
         const double q = 0.25 * x * x;
         double term = 1.0, i0 = 1.0, i1 = 1.0;
@@ -14,7 +14,7 @@ __device__ inline void log_i0_and_ratio(double x, double& log_i0, double& ratio)
             i0 += term;
             i1 += term / (k + 1.0);
         }
-        log_i0 = log(i0);
+        log_i0e = log(i0) - x;
         ratio = 0.5 * x * i1 / i0;
         return;
     }
@@ -29,12 +29,26 @@ __device__ inline void log_i0_and_ratio(double x, double& log_i0, double& ratio)
         s0 += t0;
         s1 += t1;
     }
-    log_i0 = x - 0.5 * log(2.0 * PI * x) + log(s0);
+    log_i0e = -0.5 * log(2.0 * PI * x) + log(s0);
     ratio = s1 / s0;
+}
+
+// ln I0(x) and I1(x)/I0(x) for x ≥ 0.
+__device__ inline void log_i0_and_ratio(double x, double& log_i0, double& ratio) {
+    log_i0e_and_ratio(x, log_i0, ratio);
+    log_i0 += x;
 }
 
 // ln cosh x without overflow.
 __device__ inline double log_cosh(double x) {
     const double a = fabs(x);
     return a + log1p(exp(-2.0 * a)) - 0.6931471805599453;
+}
+
+// Linear interpolation in a table of ``size`` values over 0 … end; constant beyond.
+__device__ inline double interpolate(const double* __restrict__ table, int size, double end, double x) {
+    const double t = x * ((size - 1) / end);
+    if (!(t < size - 1)) return table[size - 1];
+    const int i = int(t);
+    return table[i] + (t - i) * (table[i + 1] - table[i]);
 }

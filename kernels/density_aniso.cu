@@ -145,7 +145,7 @@ tangent_aniso_5(const int* __restrict__ centre, const float* __restrict__ sphere
     tangent<5>(centre, sphere, gauss, shift, m, cell, nu, nv, nw, mode, scale, map);
 }
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 1)
 gather_aniso_3(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
                const int* __restrict__ list, int m, const float* __restrict__ cell, int nu, int nv, int nw,
                const float* __restrict__ map, const double* __restrict__ weight, double* __restrict__ out_xyz,
@@ -153,7 +153,7 @@ gather_aniso_3(const int* __restrict__ centre, const float* __restrict__ sphere,
     gather<3>(centre, sphere, gauss, list, m, cell, nu, nv, nw, map, weight, out_xyz, out_u, out_q);
 }
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 1)
 gather_aniso_5(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
                const int* __restrict__ list, int m, const float* __restrict__ cell, int nu, int nv, int nw,
                const float* __restrict__ map, const double* __restrict__ weight, double* __restrict__ out_xyz,

@@ -126,7 +126,7 @@ tangent_iso_5(const int* __restrict__ centre, const float* __restrict__ sphere, 
     tangent<5>(centre, sphere, gauss, shift, m, cell, nu, nv, nw, mode, scale, map);
 }
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 1)
 gather_iso_3(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
              const int* __restrict__ list, int m, const float* __restrict__ cell, int nu, int nv, int nw,
              const float* __restrict__ map, const double* __restrict__ weight, double* __restrict__ out_xyz,
@@ -134,7 +134,7 @@ gather_iso_3(const int* __restrict__ centre, const float* __restrict__ sphere, c
     gather<3>(centre, sphere, gauss, list, m, cell, nu, nv, nw, map, weight, out_xyz, out_b, out_q);
 }
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 1)
 gather_iso_5(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
              const int* __restrict__ list, int m, const float* __restrict__ cell, int nu, int nv, int nw,
              const float* __restrict__ map, const double* __restrict__ weight, double* __restrict__ out_xyz,

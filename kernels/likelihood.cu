@@ -4,14 +4,6 @@
 // derivative, its expected information (a table of the reduced amplitude) and the figure of merit.
 #include "bessel.cuh"
 
-// Linear interpolation in a table over 0 … end; constant beyond.
-__device__ double interpolate(const double* __restrict__ table, int size, double end, double x) {
-    const double t = x * ((size - 1) / end);
-    if (!(t < size - 1)) return table[size - 1];
-    const int i = int(t);
-    return table[i] + (t - i) * (table[i + 1] - table[i]);
-}
-
 struct Rice {
     double minus_ll, m, total, slope;
 };

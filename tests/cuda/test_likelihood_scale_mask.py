@@ -11,6 +11,8 @@ import shim_device
 from shim_device import ShimDevice
 
 from gpurefine.backend import create
+from gpurefine.backend.cuda.anomalous import AnomalousOps
+from gpurefine.backend.cuda.intensity import IntensityOps
 from gpurefine.backend.cuda.likelihood import TargetOps
 from gpurefine.backend.cuda.mask import MaskOps
 from gpurefine.backend.cuda.scale import ScaleOps
@@ -96,3 +98,39 @@ def test_mask_is_the_reference(shrink: float, volume: float) -> None:
     assert 0.02 < expected.mean() < 0.98 or volume > 1e8
     for order in (0, 1, 2):
         np.testing.assert_array_equal(MaskOps(ShimDevice(order)).solvent_mask(*arguments), expected)
+
+
+def test_intensities_are_the_cpu_s() -> None:
+    """The same quadrature: beside it, tests/backend/test_intensity.py compares it with the definition."""
+    f_obs, sigma, f_calc, d, s, epsilon, centric = reflections()
+    given = (f_obs**2 - 20.0, sigma**2 + 1.0, f_calc, d, s, epsilon, centric)
+    expected, found = create("cpu", 1).intensity(*given, True), [
+        IntensityOps(ShimDevice(order)).intensity(*given, True) for order in (0, 1)
+    ]
+    for f in fields(expected):
+        a = getattr(expected, f.name)
+        np.testing.assert_allclose(
+            getattr(found[0], f.name), a, rtol=1e-6, atol=1e-8 * np.abs(a).max(), err_msg=f.name
+        )
+    assert bits(found[0]) == bits(found[1])
+
+
+def test_friedel_pairs_are_the_cpu_s() -> None:
+    rng = np.random.default_rng(5)
+    n = 120
+    f_obs = np.abs(rng.normal(0.0, 50.0, (2, n)))
+    f_obs[0, :20], f_obs[1, 10:40] = np.nan, np.nan
+    f_calc = 40.0 * (rng.normal(size=(2, n)) + 1j * rng.normal(size=(2, n))) * np.array([[1.0], [0.05]])
+    f_calc[:, 50] = 0.0
+    given = (f_obs, rng.uniform(0.5, 4.0, (2, n)), f_calc, rng.uniform(0.2, 1.0, (2, n)),
+             rng.uniform(1.0, 900.0, (2, n)) * np.array([[1.0], [0.02]]), rng.integers(1, 4, n).astype(float),
+             rng.random(n) < 0.2)
+    ops = AnomalousOps(ShimDevice())
+    for want in (True, False, True):
+        expected, found = create("cpu", 1).sad(*given, want), ops.sad(*given, want)
+        for f in fields(expected):
+            a = getattr(expected, f.name)
+            np.testing.assert_allclose(
+                getattr(found, f.name), a, rtol=1e-7, atol=1e-9 * np.abs(a).max() + 1e-300, err_msg=f.name
+            )
+    assert bits(AnomalousOps(ShimDevice(1)).sad(*given, True)) == bits(found)

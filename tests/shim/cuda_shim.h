@@ -86,6 +86,10 @@ shim_jump:
 )");
 #endif
 
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+
 namespace shim {
 
 enum State { READY, AT_BLOCK, AT_WARP, DONE };

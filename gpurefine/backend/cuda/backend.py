@@ -7,8 +7,10 @@ from typing import Any
 
 from ...errors import DeviceError
 from ..ops import Backend
+from .anomalous import AnomalousOps
 from .density import DensityOps
 from .device import Device
+from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
 from .restraints import RestraintOps
@@ -16,7 +18,7 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CudaBackend(DensityOps, TargetOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class CudaBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
     """Performs the operations of the table on a device.
 
     An operation that has no kernel yet is ``substitute``'s, or a :class:`DeviceError` where there is none.
