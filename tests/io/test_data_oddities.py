@@ -241,7 +241,7 @@ def test_half_a_friedel_pair(make_mtz):
         ("   1   0   0  123.45    2.30\n   2   0   0   44.10    1.20\n", "SHELX"),
         (" NREFlection=   100\n ANOMalous=FALSE\n INDE 1 0 0 FOBS= 10.0 SIGMA= 1.0\n", "CNS"),
         ("HEADER    HYDROLASE\nATOM      1  N   ALA A   1\n", "coordinate file"),
-        ("some words\n", "neither an MTZ file nor an mmCIF"),
+        ("some words\n", "neither an MTZ file, an mmCIF nor an XDS_ASCII file"),
         ("\n \n", "is empty"),
     ],
 )
