@@ -235,7 +235,26 @@ class GroupOptions:
         "resolution (12, 15) finds bodies that are farther away.", "Å", metavar="D",
     )
 
+    tls: str | None = option(
+        None, "TLS groups: auto (one a chain, with what lies next to it), model (those of the model's header, with "
+        "their tensors), or a TLS file of REFMAC's.", metavar="auto|model|FILE",
+    )
+    tls_groups: int | None = option(
+        None, "Cut every chain into so many TLS groups, where the B of the model suggest.", metavar="N"
+    )
+    tls_cycles: int = option(
+        5, "Number of cycles that refine TLS tensors, before those of the atoms; 0 keeps them as given.", metavar="N"
+    )
+    tls_reset: bool = option(False, "Start TLS from zero whatever tensors the model or the TLS file holds.")
+    tls_residual_b: bool = option(
+        False, "Write B without the motion of the TLS groups, which then has to be added by whoever uses the model."
+    )
+
     def __post_init__(self) -> None:
+        if self.tls_groups is not None and self.tls_groups < 1:
+            raise UsageError("--tls-groups must be 1 or more.")
+        if self.tls_cycles < 0:
+            raise UsageError("--tls-cycles must be 0 or more.")
         if self.rigid_cycles < 1:
             raise UsageError("--rigid-cycles must be 1 or more.")
         if not 1.0 <= self.rigid_start <= 50.0:
@@ -244,7 +263,17 @@ class GroupOptions:
     @property
     def files(self) -> tuple[str, ...]:
         """The files that groups are read from."""
-        return tuple(name for name in (self.rigid_file,) if name)
+        return tuple(name for name in (self.rigid_file, self.tls_file) if name)
+
+    @property
+    def tls_file(self) -> str | None:
+        """The TLS file, where one is named."""
+        return None if self.tls in (None, "auto", "model") else self.tls
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether there are TLS groups."""
+        return self.tls is not None or self.tls_groups is not None
 
     @property
     def wants_rigid(self) -> bool:
@@ -314,7 +343,9 @@ class Config:
     @property
     def cycles(self) -> int:
         """Number of cycles of all stages."""
-        return self.refine.cycles + (self.groups.rigid_cycles if self.groups.wants_rigid else 0)
+        groups = self.groups
+        rigid = groups.rigid_cycles if groups.wants_rigid else 0
+        return self.refine.cycles + rigid + (groups.tls_cycles if groups.wants_tls else 0)
 
     def output(self, suffix: str) -> Path:
         """Path of the output file with ``suffix`` (".mtz")."""

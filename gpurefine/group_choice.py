@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .config import Config
+from .errors import UsageError
 from .io.rigid_groups import find_rigid_groups, names_of
 from .io.structure import InputModel
+from .io.tls_groups import find_tls_groups, words
 from .io.topology import ChemicalModel
-from .refinement.groups import MovingGroups, RigidPlan
+from .refinement.groups import MovingGroups, RigidPlan, TlsPlan
 
 
 def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -> tuple[MovingGroups, list[str]]:
@@ -22,4 +24,11 @@ def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -
         found = find_rigid_groups(options, chemistry)
         messages += [*found.messages, f"Rigid bodies: {names_of(found)}."]
         rigid = RigidPlan(found.names, found.member, options.rigid_cycles, options.rigid_start)
-    return MovingGroups(rigid), messages
+    tls = None
+    if options.wants_tls:
+        if options.tls_groups is not None and options.tls is not None:
+            raise UsageError("Give the TLS groups either by --tls or by --tls-groups, not by both.")
+        groups, told = find_tls_groups(options.tls or "auto", options.tls_groups, options.tls_reset, model, chemistry)
+        messages += [*told, f"TLS groups: {words(groups)}."]
+        tls = TlsPlan(groups, options.tls_cycles)
+    return MovingGroups(rigid, tls), messages

@@ -140,6 +140,12 @@ def assign(
     return Assigned(tuple(record.name for record in kept), member, tuple(messages)), kept
 
 
+def words(groups: TlsGroups) -> str:
+    """The groups in words, with their numbers of atoms."""
+    counts = np.bincount(groups.member[groups.inside], minlength=len(groups))
+    return ", ".join(f"{name} ({count} atoms)" for name, count in zip(groups.names, counts.tolist(), strict=True))
+
+
 def range_atoms(table: AtomTable, part: ResidueRange) -> Flags:
     """(n,) bool: the atoms of a range."""
     return table.between(part.chain, seqid_key(part.first) or 0, seqid_key(part.last) or 0)

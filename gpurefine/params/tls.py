@@ -53,7 +53,10 @@ class TlsMotion:
         return len(self.groups), N_TLS
 
     def move(self, values: AtomValues, shift: F64) -> AtomValues:
-        """New tensors; a group's shift is halved until the U of all its atoms are positive definite."""
+        """New tensors; a group's shift is halved until the U of all its atoms are positive definite.
+
+        What the atoms' own displacement must give up for that (:meth:`settled`) leaves the total U as it is.
+        """
         inside = self.groups.inside
         member = self.groups.member[inside]
         rows = self.groups.design(values.xyz)[inside]
@@ -69,7 +72,7 @@ class TlsMotion:
             length[bad] *= 0.5
         else:
             length[bad] = 0.0
-        return replace(values, tls=values.tls + length[:, None] * shift * UNIT)
+        return self.settled(replace(values, tls=values.tls + length[:, None] * shift * UNIT))
 
     def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
         """Change of the total U of every atom."""

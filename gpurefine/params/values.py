@@ -98,6 +98,12 @@ class Composition:
         out[lone] += values.b_iso[lone, None] / EIGHT_PI2 * TRACE
         return out
 
+    def group_b(self, values: AtomValues) -> F64 | None:
+        """Equivalent B (n,) Å² of the motion of groups alone; None where there are none."""
+        if self.tls is None:
+            return None
+        return np.asarray(EIGHT_PI2 / 3.0 * (self.tls.displacement(values.xyz, values.tls) @ TRACE))
+
     def by_values(self, values: AtomValues, slope: DensityGradient) -> DensityGradient:
         """The slope with respect to ``values`` instead of what scatters.
 

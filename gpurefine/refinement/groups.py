@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.tls import TlsGroups
 from ..params.rigid import RigidBodies
+from ..params.tls import TlsMotion
 from .terms import Stage, Term
 
 F64 = NDArray[np.float64]
+
+FILTER = 1e-6
+"""Of the eigenvalues of a group's normal matrix."""
 
 ZONES = 5
 """Resolution zones that rigid-body cycles step through at most."""
@@ -37,10 +42,19 @@ class RigidPlan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TlsPlan:
+    """TLS ``groups`` and the number of ``cycles`` that refine their tensors before the atoms."""
+
+    groups: TlsGroups
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MovingGroups:
     """Every kind of group that a refinement has."""
 
     rigid: RigidPlan | None = None
+    tls: TlsPlan | None = None
 
 
 def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:
@@ -51,9 +65,18 @@ def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:
     zones = 1 if plan.start <= 1.2 * d_min else min(ZONES, plan.cycles)
     limits = [d_min] if zones == 1 else np.geomspace(plan.start, d_min, zones).tolist()
     bodies = RigidBodies.of(plan.member, xyz)
-    steps = [(Term(replace(bodies, limit=STEP * limit)),) for limit in limits]
+    steps = [(Term(replace(bodies, limit=STEP * limit), filter=FILTER),) for limit in limits]
     counts = [len(part) for part in np.array_split(np.arange(plan.cycles), zones)]
     return tuple(
         Stage("rigid bodies", count, steps[zone], None if zone == zones - 1 else float(limit))
         for zone, (count, limit) in enumerate(zip(counts, limits, strict=True))
     )
+
+
+def tls_stage(plan: TlsPlan, groups: TlsGroups, is_aniso: NDArray[np.bool_]) -> Stage:
+    """Cycles that refine the tensors of ``groups`` and leave everything else.
+
+    Args:
+        is_aniso: (n,) atoms whose own displacement is anisotropic.
+    """
+    return Stage("TLS", plan.cycles, (Term(TlsMotion(groups, is_aniso), filter=FILTER),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ..backend.ops import Backend
 from ..backend.plans import Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
+from ..optimise.eigen_filter import filtered
 from ..optimise.gauss_newton import LinearBlock
 from ..params.values import AtomValues, Composition
 from ..restraints.adp import AdpRestraints
@@ -100,6 +101,12 @@ class Objective:
                 break
         self.experiment.restrict(self.stage.d_min)
 
+    def first_values(self) -> AtomValues:
+        """The model as refinement takes it up."""
+        values = AtomValues.of(self.atoms)
+        groups = self.composition.tls
+        return values if groups is None else replace(values, tls=groups.start)
+
     def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""
         return self.composition.scatterers(values)
@@ -117,6 +124,9 @@ class Objective:
         """Rebuild the lists of non-bonded and displacement pairs; they stay as they are within a cycle."""
         with self.timer("contacts"):
             contacts = self.nonbonded.update(values.xyz)
+            motion = self.composition.group_b(values)
+            if motion is not None:
+                self.adp.motion = motion
             self.adp.update(values.xyz, contacts)
 
     def restraints(self, values: AtomValues) -> float:
@@ -156,5 +166,7 @@ class Objective:
                     restraints = term.restraints.linearise(values)
                     gradient += kind.constrain(restraints.gradient)
                     matrices = restraints.matrices
+                if term.filter > 0.0:
+                    gradient, extra = filtered(gradient, extra, term.filter)
                 blocks.append(LinearBlock(gradient, matrices, extra, kind.limit))
         return blocks

@@ -14,7 +14,6 @@ from ..errors import NumericalError, Status
 from ..model.records import CycleRecord, RestraintRecord
 from ..optimise.gauss_newton import StepOutcome, step
 from ..params.tensors import tensors_of
-from ..params.values import AtomValues
 from ..restraints.statistics import restraint_statistics
 from .mask_search import optimise_mask
 from .objective import Objective, State
@@ -50,7 +49,7 @@ def start(objective: Objective, options: RefineOptions) -> Refinement:
     """
     began = time.perf_counter()
     objective.enter(1)
-    state = objective.state(objective.regenerate_hydrogens(AtomValues.of(objective.atoms)))
+    state = objective.state(objective.regenerate_hydrogens(objective.first_values()))
     _update(objective, state)
     if objective.search_mask:
         with objective.timer("solvent mask"):

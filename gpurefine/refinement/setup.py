@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,13 @@ from ..restraints.riding import HydrogenIdealiser
 from .choose_likelihood import choose_likelihood
 from .choose_terms import choose_displacements, displacement_terms
 from .experiment import Experiment
-from .groups import MovingGroups, rigid_stages
+from .groups import MovingGroups, rigid_stages, tls_stage
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
 from .terms import PositionTerms, Stage, Term
 from .timing import Timer
+from .tls_start import start_motion
 
 F64 = NDArray[np.float64]
 
@@ -85,6 +87,11 @@ def build_objective(
     chosen = choose_displacements(atoms, options, int(np.count_nonzero(reflections.work)))
     atoms = chosen.atoms
     messages += chosen.messages
+    tls = None
+    if groups.tls is not None:
+        atoms, tls, told = start_motion(atoms, groups.tls.groups, special, options.reset_b is not None)
+        chosen = replace(chosen, atoms=atoms)
+        messages += told
     with timer("plan"):
         likelihood = choose_likelihood(backend, reflections, anomalous)
         experiment = Experiment(
@@ -111,12 +118,14 @@ def build_objective(
         displacements, tensors = displacement_terms(chosen, special, adp, backend)
         terms += displacements
         stages: tuple[Stage, ...] = (Stage("atoms", options.cycles, tuple(terms)),)
+        if groups.tls is not None and tls is not None:
+            stages = (tls_stage(groups.tls, tls, atoms.is_aniso), *stages)
         if groups.rigid is not None:
             stages = (*rigid_stages(groups.rigid, atoms.xyz, reflections.d_min), *stages)
         objective = Objective(
             backend=backend, atoms=atoms, topology=topology, experiment=experiment,
-            composition=Composition.of(atoms), stages=stages, stage=stages[0], geometry=geometry, nonbonded=nonbonded,
-            adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
+            composition=Composition.of(atoms, tls), stages=stages, stage=stages[0], geometry=geometry,
+            nonbonded=nonbonded, adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
             overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask,
         )
     return objective, messages

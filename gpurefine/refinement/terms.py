@@ -96,10 +96,14 @@ class TensorTerms:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """One kind of parameter with its restraints, where it has any."""
+    """One kind of parameter with its restraints, where it has any.
+
+    Directions whose curvature is below ``filter`` times the largest of their block are left out.
+    """
 
     kind: ParameterKind
     restraints: KindRestraints | None = None
+    filter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,6 +54,8 @@ class AdpRestraints:
         line: (k, 3) unit vector between the two, zero for contacts.
         pair_weight: (k,), w above.
         rotations: (n_op, 3, 3) Cartesian, what ``op`` counts.
+        motion: (n,) Å², B that the motion of TLS groups adds to the atoms' own; it is the sum that is alike for
+            neighbours, and it stays as it is within a cycle.
     """
 
     def __init__(self, topology: Topology, crystal: Crystal, backend: RestraintOps, weight: float = 1.0) -> None:
@@ -96,6 +98,7 @@ class AdpRestraints:
         self.op: NDArray[np.int32] = np.zeros(0, np.int32)
         self.line: F64 = np.zeros((0, 3))
         self.pair_weight: F64 = np.zeros(0)
+        self.motion: F64 = np.zeros(n)
 
     def update(self, xyz: F64, contacts: Contacts) -> None:
         """List the pairs at ``xyz`` (n, 3) Å given the non-bonded ``contacts`` there."""
@@ -158,12 +161,14 @@ class AdpRestraints:
 
     def value(self, b_iso: F64) -> float:
         """The restraints' value at ``b_iso`` (n,) Å²."""
+        b_iso = b_iso + self.motion
         self._check(b_iso)
         first, second = self._pairs()
         return self._backend.adp_divergence(first, second, self.pair_weight, b_iso, None, None, None)
 
     def evaluate(self, b_iso: F64, curvature: bool) -> AdpResult:
         """Value, gradient and, if asked for, Gauss–Newton blocks at ``b_iso`` (n,) Å²."""
+        b_iso = b_iso + self.motion
         self._check(b_iso)
         gradient = np.zeros(self._n)
         matrices: list[BlockMatrix] = []

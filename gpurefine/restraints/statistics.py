@@ -60,7 +60,8 @@ def restraint_statistics(
         if len(d.deviation):
             records.append(_record(d.kind, d.unit, d.deviation, d.sigma))
     if adp is not None and b_iso is not None and len(adp.pattern.pairs):
-        p, q = b_iso[adp.pattern.pairs[:, 0]], b_iso[adp.pattern.pairs[:, 1]]
+        total = b_iso + adp.motion
+        p, q = total[adp.pattern.pairs[:, 0]], total[adp.pattern.pairs[:, 1]]
         positive = adp.pair_weight > 0.0
         if positive.any():
             sigma = np.sqrt(p * q)[positive] / np.sqrt(adp.pair_weight[positive])
