@@ -28,10 +28,11 @@ from .io.source import resolved
 from .io.structure import InputModel, Structure, read_model, structure_crystal
 from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
+from .params.tls import validity
 from .refinement import refine as loop
 from .refinement.anomalous import refined_factors
 from .refinement.checkpoint import Snapshot, restore, take
-from .refinement.groups import MovingGroups
+from .refinement.groups import MovingGroups, tls_result
 from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
 from .refinement.report import final_report
@@ -74,7 +75,9 @@ class Result:
                 str(prefix), self.structure, document, self.problem.data, self.report, config, command, model,
                 timer.table,
             )
-        suffixes = [s for s in SUFFIXES if model or s not in (".cif", ".pdb")]
+        suffixes = [s for s in SUFFIXES if model or s not in (".cif", ".pdb", ".tls")]
+        if self.report.tls is None:
+            suffixes = [s for s in suffixes if s != ".tls"]
         written = tuple(str(prefix) + s for s in suffixes if Path(str(prefix) + s).is_file())
         return replace(self, files=written)
 
@@ -168,9 +171,12 @@ class Problem:
 
     def _result(self, state: Refinement, messages: list[str], options: RefineOptions) -> Result:
         with self.timer("output"):
+            values = state.state.values
+            if not self.config.groups.tls_residual_b:
+                values = state.objective.composition.total(values)
             structure = update_structure(
-                self.chemistry, state.state.xyz, state.state.b_iso, self.config.chemistry.write_hydrogens,
-                not state.objective.composition.is_aniso.any(), state.state.values.u_aniso,
+                self.chemistry, values.xyz, values.b_iso, self.config.chemistry.write_hydrogens,
+                not values.u_aniso.any(), values.u_aniso,
             )
             messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
             device = f"{self.backend.name}, {self.backend.threads} threads"
@@ -178,6 +184,9 @@ class Problem:
         solvent, change = self.config.solvent, state.objective.experiment.probe_change
         report.scale.probe_radius = solvent.probe_radius + change
         report.scale.ion_probe_radius = solvent.ion_probe_radius + change
+        report.tls = tls_result(state, self.config.groups.tls_residual_b)
+        if report.tls is not None:
+            report.messages += validity(report.tls.groups, report.tls.values)
         report.timing = self.timer.table()
         return Result(report, structure, self)
 

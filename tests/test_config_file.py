@@ -45,7 +45,10 @@ FULL = Config(
         shake_seed=4,
     ),
     AnomalousOptions(True, 0.98, ("Se,-8,4",), True),
-    GroupOptions(rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0),
+    GroupOptions(
+        rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0,
+        tls="a.tls", tls_groups=3, tls_cycles=4, tls_reset=True, tls_residual_b=True,
+    ),
     RunOptions("cpu", 2, True, True),
 )  # fmt: skip
 

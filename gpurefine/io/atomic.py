@@ -19,7 +19,7 @@ from typing import Any
 from ..config_file import is_ours
 from ..errors import OutputError, UsageError
 
-SUFFIXES = (".cif", ".pdb", ".mtz", ".json", ".log", ".toml")
+SUFFIXES = (".cif", ".pdb", ".mtz", ".json", ".log", ".toml", ".tls")
 """The files of one run: PREFIX + each of these."""
 
 STALE = 600.0

@@ -17,6 +17,7 @@ from ..model.records import Report
 from .atomic import write_whole
 from .reflections import DataSet
 from .software import PROGRAM, program_version
+from .tls_report import tls_json
 
 
 def json_report(report: Report, config: Config, command: str, dataset: DataSet | None = None) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "free_value": report.free_value,
         "d_min": report.d_min,
         "twin": report.twin,
-        "tls": report.tls,
+        "tls": tls_json(report.tls),
         "d_max": report.d_max,
         "weight": report.weight,
         "mean_b": report.mean_b,

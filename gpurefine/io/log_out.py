@@ -10,6 +10,7 @@ from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord,
 from .reflections import DataSet
 from .software import PROGRAM, program_version
 from .summary import summarise
+from .tls_report import tls_lines
 
 LISTED_OUTLIERS = 50
 """Outliers written to the log, the worst first; the JSON report has all."""
@@ -109,6 +110,8 @@ def log_text(
     found = [f"{value:.3f} Å ({name})" for name, value in named if value is not None]
     if found:
         lines.append(f"Coordinate error     {', '.join(found)}")
+    if report.tls is not None:
+        lines += ["", *_section("TLS groups"), *tls_lines(report.tls)]
     lines += ["", *_section("Resolution shells"), *_shell_table(report.shells)]
     lines += ["", *_section("Geometry (without hydrogen)"), *_restraint_table(report.restraints)]
     lines += ["", *_section("Scale and solvent"), *_scale_lines(report.scale)]

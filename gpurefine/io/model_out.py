@@ -14,6 +14,7 @@ from .reflections import DataSet
 from .remark3 import remark_lines
 from .source import method_of
 from .symmetry import gemmi_cell
+from .tls_header import mmcif_loops
 
 WIDEST = 9999.0
 """Å: the PDB format has eight columns with three decimals for a coordinate."""
@@ -100,6 +101,10 @@ def mmcif_text(
     for name, loop in (("_refine_ls_shell.", shells), ("_refine_ls_restr.", restraints)):
         if loop:
             block.set_mmcif_category(name, loop)
+    if report.tls is not None:
+        tensors, parts = mmcif_loops(report.tls.groups, report.tls.values, method_of(config))
+        block.set_mmcif_category("_pdbx_refine_tls.", tensors)
+        block.set_mmcif_category("_pdbx_refine_tls_group.", parts)
     block.set_mmcif_category("_software.", software)
     options = gemmi.cif.WriteOptions()
     options.align_pairs = 33

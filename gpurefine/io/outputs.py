@@ -17,6 +17,7 @@ from .log_out import log_text
 from .model_out import mmcif_text, no_pdb_message, pdb_misfit, pdb_text
 from .mtz_out import mtz_bytes
 from .reflections import DataSet
+from .tls_file import tls_file_text
 
 
 def write_all(
@@ -59,6 +60,8 @@ def write_all(
     elif misfit is not None:
         notes.append(no_pdb_message(f"{prefix}.pdb", misfit))
         report.messages.append(notes[0])
+    if with_model and report.tls is not None:
+        contents[".tls"] = tls_file_text(report.tls.groups, report.tls.values).encode("utf-8")
     written = [
         f"{prefix}{suffix}  {what}"
         for suffix, what in (
@@ -68,8 +71,9 @@ def write_all(
             (".json", "report for programs"),
             (".log", "this log"),
             (".toml", "options of this run, for --config"),
+            (".tls", "TLS groups, as REFMAC writes and reads them"),
         )
-        if suffix not in (".cif", ".pdb") or (with_model and (suffix == ".cif" or misfit is None))
+        if suffix in contents or suffix in (".json", ".log", ".toml")
     ]
     staged: list[Staged] = []
     try:

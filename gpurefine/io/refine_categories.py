@@ -87,6 +87,7 @@ def refine_items(report: Report, config: Config, dataset: DataSet, entry_id: str
         "pdbx_solvent_ion_probe_radii": number(ion_probe, 2) if masked else None,
         "pdbx_solvent_shrinkage_radii": number(shrink, 2) if masked else None,
         "pdbx_stereochemistry_target_values": "MAXIMUM LIKELIHOOD",
+        **({} if report.tls is None or not report.tls.residual else {"pdbx_TLS_residual_ADP_flag": "LIKELY RESIDUAL"}),
     }
 
 

@@ -7,6 +7,7 @@ from ..model.records import Report, RestraintRecord
 from .reflections import DataSet
 from .software import PROGRAM, program_version
 from .summary import Summary, summarise
+from .tls_header import remark3_lines
 
 RESTRAINT_WORDS = (
     ("bond", "BOND LENGTHS REFINED ATOMS        (A)"),
@@ -74,6 +75,8 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
     ]
     if report.twin and report.twin.get("fraction") is not None:
         body += [" TWIN DETAILS", f"  TWIN FRACTION      : {float(report.twin['fraction']):.3f}", ""]
+    if report.tls is not None:
+        body += remark3_lines(report.tls.groups, report.tls.values)
     body += _solvent(report, config)
     riding = config.chemistry.hydrogens
     hydrogens = {
@@ -83,7 +86,10 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
         "refine": "HYDROGEN POSITIONS HAVE BEEN REFINED",
         "drop": "HYDROGENS HAVE NOT BEEN USED",
     }.get(riding, riding.upper())
-    body += [" OTHER REFINEMENT REMARKS:", f"  {hydrogens}", ""]
+    body += [" OTHER REFINEMENT REMARKS:", f"  {hydrogens}"]
+    if report.tls is not None:
+        body.append(f"  U VALUES      : {'RESIDUAL ONLY' if report.tls.residual else 'WITH TLS ADDED'}")
+    body.append("")
     remark2 = ["REMARK   2", f"REMARK   2 RESOLUTION. {report.d_min:7.2f} ANGSTROMS."]
     return remark2 + [f"REMARK   3 {line}".rstrip().ljust(80) for line in body]
 

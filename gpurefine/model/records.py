@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .tls import TlsResult
+
 
 @dataclass(slots=True)
 class CycleRecord:
@@ -209,5 +211,5 @@ class Report:
     anisotropy: AnisotropyRecord | None = None
     timing: dict[str, float] = field(default_factory=dict)
     twin: dict[str, Any] | None = None
-    tls: dict[str, Any] | None = None
+    tls: TlsResult | None = None
     messages: list[str] = field(default_factory=list)

@@ -181,3 +181,18 @@ def by_position(groups: TlsGroups, values: F64, xyz: F64, slope_u: F64) -> F64:
         [by_a[:, 1, 2] - by_a[:, 2, 1], by_a[:, 2, 0] - by_a[:, 0, 2], by_a[:, 0, 1] - by_a[:, 1, 0]], axis=1
     )
     return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TlsResult:
+    """Refined motion: ``values`` (g, 20) of ``groups``.
+
+    ``mean_b`` (g,) Å² equivalent B of the motion averaged over each group's atoms; ``residual``: the model is written
+    without it; ``cycles`` that refined it.
+    """
+
+    groups: TlsGroups
+    values: F64
+    mean_b: F64
+    residual: bool
+    cycles: int

@@ -83,11 +83,11 @@ class Composition:
 
     def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""
-        b_iso, u_aniso, is_aniso = values.b_iso, values.u_aniso, self.is_aniso
-        if self.tls is not None:
-            u_aniso, is_aniso = self.displacement(values), self.is_aniso | self.tls.inside
-            b_iso = np.where(self.tls.inside, EIGHT_PI2 / 3.0 * (u_aniso @ TRACE), b_iso)
-        return Scatterers(values.xyz, b_iso, u_aniso, is_aniso, values.occ * self.site_factor, self.kind)
+        shown = self.total(values)
+        is_aniso = self.is_aniso if self.tls is None else self.is_aniso | self.tls.inside
+        return Scatterers(
+            values.xyz, shown.b_iso, shown.u_aniso, is_aniso, values.occ * self.site_factor, self.kind
+        )
 
     def displacement(self, values: AtomValues) -> F64:
         """Total U (n, 6) Å² of anisotropic atoms and of atoms in TLS groups, zero for the others."""
@@ -97,6 +97,14 @@ class Composition:
         lone = self.tls.inside & ~self.is_aniso
         out[lone] += values.b_iso[lone, None] / EIGHT_PI2 * TRACE
         return out
+
+    def total(self, values: AtomValues) -> AtomValues:
+        """The atoms with the motion of their groups in their own B and U, as a model file states them."""
+        if self.tls is None:
+            return values
+        u_aniso = self.displacement(values)
+        b_iso = np.where(self.tls.inside, EIGHT_PI2 / 3.0 * (u_aniso @ TRACE), values.b_iso)
+        return replace(values, b_iso=b_iso, u_aniso=u_aniso)
 
     def group_b(self, values: AtomValues) -> F64 | None:
         """Equivalent B (n,) Å² of the motion of groups alone; None where there are none."""

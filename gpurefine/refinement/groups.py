@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.tls import TlsGroups
+from ..model.tls import TlsGroups, TlsResult
 from ..params.rigid import RigidBodies
 from ..params.tls import TlsMotion
+from .refine import Refinement
 from .terms import Stage, Term
 
 F64 = NDArray[np.float64]
@@ -80,3 +81,16 @@ def tls_stage(plan: TlsPlan, groups: TlsGroups, is_aniso: NDArray[np.bool_]) -> 
         is_aniso: (n,) atoms whose own displacement is anisotropic.
     """
     return Stage("TLS", plan.cycles, (Term(TlsMotion(groups, is_aniso), filter=FILTER),))
+
+
+def tls_result(refinement: Refinement, residual: bool) -> TlsResult | None:
+    """The refined motion; None without groups.  ``residual``: the model is written without it."""
+    objective, values = refinement.objective, refinement.state.values
+    groups, motion = objective.composition.tls, objective.composition.group_b(values)
+    if groups is None or motion is None:
+        return None
+    inside = groups.inside & ~objective.atoms.is_hydrogen
+    count = np.bincount(groups.member[inside], minlength=len(groups))
+    mean = np.bincount(groups.member[inside], motion[inside], minlength=len(groups)) / np.maximum(count, 1)
+    cycles = sum(record.stage == "TLS" for record in refinement.cycles)
+    return TlsResult(groups, values.tls, mean, residual, cycles)

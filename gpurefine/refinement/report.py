@@ -65,6 +65,7 @@ def final_report(
         fit = experiment.fitted
         shell = statistics_shells(r.inv_d2, r.observed, len(experiment.free))
         heavy = ~objective.atoms.is_hydrogen
+        total_b = objective.composition.total(state.values).b_iso
         outliers = restraint_outliers(
             state.xyz, objective.topology, labels, objective.geometry, objective.nonbonded
         )
@@ -80,7 +81,7 @@ def final_report(
             free_value=free_value,
             d_min=r.d_min,
             d_max=r.d_max,
-            mean_b=float(np.mean(state.b_iso[heavy])) if heavy.any() else float(np.mean(state.b_iso)),
+            mean_b=float(np.mean(total_b[heavy])) if heavy.any() else float(np.mean(total_b)),
             coordinate_error=coordinate_error(objective, state, refinement.cycles[-1]),
             weight=refinement.weight,
             device=device,
