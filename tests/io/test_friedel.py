@@ -4,10 +4,16 @@ import gemmi
 import numpy as np
 import pytest
 
+from gpurefine.backend import create
 from gpurefine.config import DataOptions
+from gpurefine.forward.density import plan_transform, smallest_b
+from gpurefine.io.anomalous import anomalous_factors, imaginary_gaussians
+from gpurefine.io.fcalc_files import model_scatterers
 from gpurefine.io.friedel import merged_alone
 from gpurefine.io.measurements import positions
 from gpurefine.io.reflections import read_data
+from gpurefine.io.scattering import xray_gaussians
+from gpurefine.io.structure import read_model, structure_crystal
 from gpurefine.io.symmetry import asu_rows, crystal_from_gemmi
 
 GROUPS = {
@@ -224,3 +230,23 @@ def test_intensities_beside_amplitudes(make_mtz, amplitude):
     assert chosen.from_intensities and chosen.labels == ("I", "SIGI")
     np.testing.assert_allclose(chosen.intensity, data.intensity)
     assert positions(chosen.reflections.hkl, data.reflections.hkl).min() >= 0
+
+
+@pytest.mark.parametrize(("case", "wavelength"), [("insulin_ssad", 1.5418), ("hewl_ssad", 1.893)])
+def test_hand_of_real_data(case_folder, case, wavelength):
+    """Measured and calculated |F(+)| − |F(−)| go together; in the other hand they would oppose each other."""
+    structure = read_model(str(case_folder / case / "model.pdb")).structure
+    path = str(case_folder / case / "data.mtz")
+    data = read_data(path, DataOptions(d_min=2.5), structure_crystal(structure), "model")
+    atoms, names = model_scatterers(structure)
+    _, f_second = anomalous_factors(names, wavelength)
+    real, second = (
+        plan_transform(
+            create("cpu", 1), data.crystal, data.reflections.hkl, smallest_b(atoms), atoms.kind, *table
+        ).structure_factors(atoms)
+        for table in (xray_gaussians(names), imaginary_gaussians(f_second))
+    )
+    both = data.friedel.both
+    calculated = np.abs(real + 1j * second) - np.abs(real - 1j * second)
+    measured = data.friedel.plus - data.friedel.minus
+    assert np.corrcoef(measured[both], calculated[both])[0, 1] > 0.6
