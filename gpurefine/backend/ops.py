@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .blocks import BlockMatrix, LinearSolution
 from .ops_adp import AdpOps
 from .ops_anomalous import AnomalousOps
+from .ops_information import InformationOps
 from .ops_intensity import IntensityOps
 from .ops_restraints import RestraintOps
 from .plans import (
@@ -125,7 +126,8 @@ class DeviceSolver(Protocol):
 
 
 class Backend(
-    DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, Protocol
+    DensityOps, InformationOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps,
+    SolveOps, Protocol,
 ):
     """Everything one device performs."""
 

@@ -57,6 +57,8 @@ def _density(backend: Backend) -> None:
     backend.spread_tangent(plan, atoms, np.ones((2, 3)), np.ones(2), np.ones((2, 6)), np.ones(2))
     backend.gather(plan, atoms, backend.hkl_to_map(fourier, f))
     backend.direct_summation(plan, fourier, atoms, 1)
+    one = np.ones(2)
+    backend.shell_products(one, np.zeros(2, np.int32), one, np.ones((1, 2)), np.ones((2, 3)))
 
 
 def _likelihood(backend: Backend) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
+from ..backend.ops_information import InformationOps
 from ..backend.plans import AtomInformation, DensityPlan, Scatterers
 from ..constants import EIGHT_PI2, FOUR_PI2, VOIGT
 from ..model.crystal import Crystal
@@ -27,11 +28,13 @@ class InformationShells:
     """What does not change between cycles: shells, and s⊗s of every reflection averaged over the Laue group.
 
     Attributes:
+        backend: performs the sums over shells.
         shell: (n,) shell of each reflection; s2: (n,) 1/d²; outer: (n, 6) Cartesian s⊗s, 11 22 33 12 13 23.
         s, rotations: (n, 3) Cartesian s and (n_op, 3, 3) what is averaged over.
         multiplicity: (n,) (1 centric, ½ acentric) × ε × n_op × centring: sums over symmetry copies.
     """
 
+    backend: InformationOps
     shell: NDArray[np.intp]
     s2: F64
     outer: F64
@@ -52,32 +55,34 @@ class InformationShells:
         b = atoms.b_iso
         if atoms.is_aniso.any():
             b = np.where(atoms.is_aniso, EIGHT_PI2 / 3.0 * atoms.u_aniso[:, :3].sum(axis=1), b)
-        power = np.multiply.outer(b, -0.5 * s2)
-        np.exp(power, out=power)
-        power *= (form**2)[atoms.kind]
         # one product for positions (6), B and the weight, of atoms of unit weight
-        unit = power @ np.column_stack([FOUR_PI2 * tensor, fourth, total])
+        columns = np.column_stack([FOUR_PI2 * tensor, fourth, total])
+        unit = self.backend.shell_products(b, atoms.kind, s2, form, columns)
         scaled = unit * (atoms.weight**2)[:, None]
         xyz = full_tensors(scaled[:, :6])
         by_weight = np.where(atoms.weight != 0.0, unit[:, 7], 0.0)
         tensors = None
         if atoms.is_aniso.any():
+            own = atoms.is_aniso
             tensors = np.zeros((len(b), 6, 6))
-            scale = (atoms.weight[atoms.is_aniso] ** 2)[:, None]
-            tensors[atoms.is_aniso] = self._tensor_blocks(weight, scale * power[atoms.is_aniso])
+            flat = self.backend.shell_products(b[own], atoms.kind[own], s2, form, self._tensor_columns(weight))
+            tensors[own] = _filled((atoms.weight[own] ** 2)[:, None] * flat)
         return AtomInformation(xyz, scaled[:, 6].copy(), by_weight, tensors)
 
-    def _tensor_blocks(self, weight: F64, power: F64) -> F64:
-        """Blocks (m, 6, 6) of U from shell powers (m, N_SHELL): 4π⁴ Σ W f² q q', q = ∂(sᵀUs)/∂U."""
+    def _tensor_columns(self, weight: F64) -> F64:
+        """(N_SHELL, 21) of blocks of U: 4π⁴ Σ W q_a q_b, a ≤ b, q = ∂(sᵀUs)/∂U."""
         if not self._fourth:
             self._fourth.append(_fourth_moments(self.s, self.rotations))
-        moments = self._fourth[0]
-        by_shell = np.stack([np.bincount(self.shell, weight * column, minlength=N_SHELL) for column in moments], 1)
-        flat = (0.25 * FOUR_PI2**2) * power @ by_shell
-        upper, out = np.triu_indices(6), np.empty((len(power), 6, 6))
-        out[:, upper[0], upper[1]] = flat
-        out[:, upper[1], upper[0]] = flat
-        return out
+        by_shell = [np.bincount(self.shell, weight * column, minlength=N_SHELL) for column in self._fourth[0]]
+        return np.asarray((0.25 * FOUR_PI2**2) * np.stack(by_shell, 1))
+
+
+def _filled(flat: F64) -> F64:
+    """Symmetric blocks (m, 6, 6) of their upper triangles (m, 21)."""
+    upper, out = np.triu_indices(6), np.empty((len(flat), 6, 6))
+    out[:, upper[0], upper[1]] = flat
+    out[:, upper[1], upper[0]] = flat
+    return out
 
 
 def _fourth_moments(s: F64, rotations: F64) -> F64:
@@ -95,7 +100,7 @@ def _fourth_moments(s: F64, rotations: F64) -> F64:
 
 
 def plan_information(
-    crystal: Crystal, hkl: NDArray[np.int32], centric: NDArray[np.bool_], epsilon: F64
+    backend: InformationOps, crystal: Crystal, hkl: NDArray[np.int32], centric: NDArray[np.bool_], epsilon: F64
 ) -> InformationShells:
     """Prepare the shells for reflections ``hkl`` (n, 3)."""
     s2 = crystal.inv_d2(hkl)
@@ -112,4 +117,4 @@ def plan_information(
             outer[:, k] += turned[:, i] * turned[:, j]
     outer /= crystal.n_primitive
     multiplicity = np.where(centric, 1.0, 0.5) * epsilon * crystal.n_primitive * crystal.n_centring**2
-    return InformationShells(shell, s2, outer, s, rotations, multiplicity)
+    return InformationShells(backend, shell, s2, outer, s, rotations, multiplicity)

@@ -110,7 +110,7 @@ class Experiment:
         if self.scaling.mask:
             self.mask = plan_mask(backend, crystal, reflections.hkl, *mask_atoms, shrink_radius)
         self._shells: InformationShells = plan_information(
-            crystal, reflections.hkl, reflections.centric, reflections.epsilon
+            backend, crystal, reflections.hkl, reflections.centric, reflections.epsilon
         )
         self.fit: Fit | None = None
 

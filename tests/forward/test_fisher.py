@@ -13,6 +13,8 @@ from gpurefine.forward.fisher import plan_information
 
 N = 24
 
+OPS = create("cpu", 2)
+
 
 def weights(case: Small) -> Any:
     """A radial information that depends on resolution and direction, as one from an anisotropic crystal does."""
@@ -43,7 +45,7 @@ def test_tables_agree_with_the_normal_matrix(hm: str) -> None:
     length = {"I 21 3": 30.0, "R 3 2:H": 28.0}.get(hm, 18.0)
     case = small(create("cpu", 2), hm, length, 1.8, N, seed=2, aniso=0.0, b_range=(10.0, 60.0))
     information = weights(case)
-    shells = plan_information(case.crystal, case.hkl, case.centric, case.epsilon)
+    shells = plan_information(OPS, case.crystal, case.hkl, case.centric, case.epsilon)
     found = shells.atoms(case.transform.density_plan, case.atoms, information)
     ratios = {
         "x": found.xyz[:, 0, 0] / diagonal(case, information, "v_xyz", 0),
@@ -63,7 +65,7 @@ def test_random_probes_of_the_normal_matrix_agree() -> None:
     case = small(create("cpu", 2), "P 21 21 21", 24.0, 2.0, 100, seed=3, aniso=0.0, b_range=(10.0, 60.0))
     information = weights(case)
     weight = information * np.where(case.centric, 1.0, 0.5)
-    found = plan_information(case.crystal, case.hkl, case.centric, case.epsilon).atoms(
+    found = plan_information(OPS, case.crystal, case.hkl, case.centric, case.epsilon).atoms(
         case.transform.density_plan, case.atoms, information
     )
     rng = np.random.default_rng(4)
@@ -84,7 +86,7 @@ def test_tensor_blocks_agree_with_the_normal_matrix(hm: str) -> None:
     length = 26.0 if hm == "I 21 3" else 16.0
     case = small(create("cpu", 2), hm, length, 1.5, n, seed=5, aniso=1.0, b_range=(8.0, 40.0))
     information = weights(case)
-    found = plan_information(case.crystal, case.hkl, case.centric, case.epsilon).atoms(
+    found = plan_information(OPS, case.crystal, case.hkl, case.centric, case.epsilon).atoms(
         case.transform.density_plan, case.atoms, information
     ).u_aniso
     assert found is not None
@@ -112,7 +114,7 @@ def test_random_probes_of_tensors_agree() -> None:
     case = small(create("cpu", 2), "P 21 21 21", 22.0, 1.8, 60, seed=7, aniso=1.0, b_range=(8.0, 40.0))
     information = weights(case)
     weight = information * np.where(case.centric, 1.0, 0.5)
-    found = plan_information(case.crystal, case.hkl, case.centric, case.epsilon).atoms(
+    found = plan_information(OPS, case.crystal, case.hkl, case.centric, case.epsilon).atoms(
         case.transform.density_plan, case.atoms, information
     ).u_aniso
     assert found is not None
@@ -130,14 +132,14 @@ def test_random_probes_of_tensors_agree() -> None:
 
 def test_isotropic_models_have_no_tensor_blocks() -> None:
     case = small(create("cpu", 2), "P 1", 14.0, 2.0, 8, seed=8, aniso=0.0)
-    shells = plan_information(case.crystal, case.hkl, case.centric, case.epsilon)
+    shells = plan_information(OPS, case.crystal, case.hkl, case.centric, case.epsilon)
     assert shells.atoms(case.transform.density_plan, case.atoms, weights(case)).u_aniso is None
 
 
 def test_blocks_are_positive_and_empty_atoms_weigh_nothing() -> None:
     case = small(create("cpu", 2), "P 1 21 1", 20.0, 2.0, N, seed=5, aniso=0.0)
     case.atoms.weight[3] = 0.0
-    shells = plan_information(case.crystal, case.hkl, case.centric, case.epsilon)
+    shells = plan_information(OPS, case.crystal, case.hkl, case.centric, case.epsilon)
     found = shells.atoms(case.transform.density_plan, case.atoms, weights(case))
     rest = np.arange(N) != 3
     assert (np.linalg.eigvalsh(found.xyz)[rest] > 0.0).all() and (found.b_iso[rest] > 0.0).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba as nb
 
+from ..ops_information import ShellProducts
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -15,7 +16,9 @@ from .scale import ScaleOps
 from .solve import SolveOps
 
 
-class CpuBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, HydrogenOps, AdpOps, SolveOps):
+class CpuBackend(
+    DensityOps, ShellProducts, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, HydrogenOps, AdpOps, SolveOps
+):
     """Performs every operation of the table on the CPU."""
 
     name = "cpu"

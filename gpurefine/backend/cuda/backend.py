@@ -15,10 +15,13 @@ from .likelihood import TargetOps
 from .mask import MaskOps
 from .restraints import RestraintOps
 from .scale import ScaleOps
+from .shell_products import InformationOps
 from .solve import SolveOps
 
 
-class CudaBackend(DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps):
+class CudaBackend(
+    DensityOps, InformationOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps
+):
     """Performs the operations of the table on a device.
 
     An operation that has no kernel yet is ``substitute``'s, or a :class:`DeviceError` where there is none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..ops_information import ShellProducts
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -14,7 +15,7 @@ from .solve import SolveOps
 
 
 class ReferenceBackend(
-    DensityOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps
+    DensityOps, ShellProducts, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps
 ):
     """Performs every operation of the table by its definition."""
 
