@@ -43,7 +43,8 @@ class LinearBlock:
 class StepOutcome:
     """How a step ended.
 
-    ``value`` of the target, ``halvings`` of the step, ``ridge`` in use, CG ``iterations`` and ``status``.
+    ``value`` of the target, ``halvings`` of the step, ``ridge`` in use, CG ``iterations`` and ``status``; ``length``
+    that was taken of the full step, and ``best``, where the parabola through what is known has its minimum.
     """
 
     value: float
@@ -51,6 +52,8 @@ class StepOutcome:
     ridge: float
     iterations: int
     status: Status
+    length: float = 0.0
+    best: float = 1.0
 
 
 def step(
@@ -60,6 +63,7 @@ def step(
     evaluate: Callable[[Sequence[F64]], float],
     tolerance: float = 0.03,
     max_iterations: int = 200,
+    length: float = 1.0,
 ) -> StepOutcome:
     """Solve the normal equations of each block and search along the joint direction.
 
@@ -69,6 +73,7 @@ def step(
             made is the one accepted (all shifts zero if none was).
         tolerance, max_iterations: of the conjugate gradients.  Soft directions run away when the damped equations
             are solved too exactly, and the error of the curvature is larger than the tolerance anyway.
+        length: part of the full step to try first.
 
     Returns:
         Status NO_DESCENT or NOT_FINITE says that the target could not be lowered; the parameters are then unchanged.
@@ -84,12 +89,23 @@ def step(
             )
             iterations += solution.iterations
             shifts.append(np.clip(solution.x, -block.limit, block.limit))
-        length = 1.0
+        slope = sum(float(np.sum(block.gradient * shift)) for block, shift in zip(blocks, shifts, strict=True))
+        tried = length
         for halvings in range(MAX_HALVINGS + 1):
-            trial = evaluate([length * shift for shift in shifts])
+            trial = evaluate([tried * shift for shift in shifts])
             if np.isfinite(trial) and trial < value:
                 status = Status.RIDGE if ridge else Status.REDUCED if halvings else Status.OK
-                return StepOutcome(trial, halvings, ridge, iterations, status)
-            length *= 0.5
+                best = parabola_minimum(slope, trial - value, tried)
+                return StepOutcome(trial, halvings, ridge, iterations, status, tried, best)
+            tried *= 0.5
     evaluate([np.zeros_like(block.gradient) for block in blocks])
     return StepOutcome(value, MAX_HALVINGS + 1, RIDGE, iterations, Status.NO_DESCENT)
+
+
+def parabola_minimum(slope: float, change: float, length: float) -> float:
+    """Where a parabola that leaves 0 with ``slope`` and has changed by ``change`` at ``length`` is lowest.
+
+    Infinite where it falls ever more steeply.
+    """
+    curvature = 2.0 * (change - slope * length) / length**2
+    return -slope / curvature if curvature > 0.0 else float("inf")

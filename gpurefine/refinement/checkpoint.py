@@ -39,7 +39,8 @@ class Snapshot:
     Attributes:
         values: of the atoms; f_calc: (n_model, n_refl) electrons, of the plan in use when they were computed.
         experiment: scale, error model, solvent and the plan of the transform.
-        weight, damping: of the X-ray term in the next cycle; cycles, restraints: what was recorded.
+        weight, damping, length: of the X-ray term and the step in the next cycle; cycles, restraints: what was
+            recorded.
     """
 
     values: AtomValues
@@ -47,6 +48,7 @@ class Snapshot:
     experiment: ExperimentMemory
     weight: float
     damping: float
+    length: float
     cycles: tuple[CycleRecord, ...]
     restraints: tuple[RestraintRecord, ...]
 
@@ -56,6 +58,7 @@ def take(refinement: Refinement) -> Snapshot:
     state, objective = refinement.state, refinement.objective
     return Snapshot(
         _copied(state.values), state.f_calc.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
+        objective.length,
         tuple(refinement.cycles), tuple(refinement.restraints),
     )
 
@@ -68,11 +71,11 @@ def _copied(values: AtomValues) -> AtomValues:
 
 def restore(objective: Objective, snapshot: Snapshot) -> Refinement:
     """The refinement that ``snapshot`` was taken of, on the same problem."""
-    objective.damping = snapshot.damping
     state = State(snapshot.values, snapshot.f_calc)
     objective.experiment.recall(snapshot.experiment, objective.scatterers(state.values), state.f_calc)
     objective.list_contacts(state.values)
     objective.enter(snapshot.cycles[-1].cycle)
+    objective.damping, objective.length = snapshot.damping, snapshot.length
     return Refinement(objective, state, list(snapshot.cycles), list(snapshot.restraints), snapshot.weight)
 
 

@@ -13,7 +13,7 @@ from ..backend.plans import Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
 from ..optimise.eigen_filter import filtered
-from ..optimise.gauss_newton import LinearBlock
+from ..optimise.gauss_newton import LinearBlock, StepOutcome
 from ..params.values import AtomValues, Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
@@ -33,6 +33,13 @@ oscillates from cycle to cycle; this factor on the X-ray blocks damps that.  The
 
 DAMPING_MIN, DAMPING_MAX = 1.25, 4.0
 DAMPING_UP, DAMPING_DOWN = 1.3, 0.95
+DAMPING_SHORT = 1.1
+
+SHORTEST = 0.5
+"""Part of the full step that a cycle tries first at least."""
+
+SHORT = 0.75
+"""A step that is taken only to this part or less asks for more damping."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +67,7 @@ class Objective:
     Attributes:
         stages: what is refined, in order; stage: the present one.
         geometry, nonbonded, adp, tensors: restraints that statistics report, whether or not they are refined against.
+        damping: factor on the X-ray blocks; length: part of the full step that is tried first.
         overall_b: the overall scale's B goes to the atoms; search_mask: radii of the solvent mask are searched for;
         notes: what the user is to be told of that.
     """
@@ -78,6 +86,7 @@ class Objective:
     hydrogens: HydrogenIdealiser
     timer: Timer
     damping: float = DAMPING
+    length: float = 1.0
     overall_b: bool = False
     search_mask: bool = False
     notes: list[str] = field(default_factory=list)
@@ -94,11 +103,14 @@ class Objective:
 
     def enter(self, cycle: int) -> None:
         """Take up the stage that cycle ``cycle`` (from 1) belongs to; cycles beyond the last stage belong to it."""
+        before = self.stage
         for stage in self.stages:
             self.stage = stage
             cycle -= stage.cycles
             if cycle <= 0:
                 break
+        if self.stage is not before:
+            self.length = 1.0
         self.experiment.restrict(self.stage.d_min)
 
     def first_values(self) -> AtomValues:
@@ -144,9 +156,15 @@ class Objective:
             values = term.kind.move(values, shift)
         return values
 
-    def adapt_damping(self, halvings: int) -> None:
-        """Stiffen the X-ray blocks after a step that had to be shortened, relax them slowly otherwise."""
-        factor = DAMPING_UP if halvings else DAMPING_DOWN
+    def learn(self, outcome: StepOutcome) -> None:
+        """Damping and first length of the next step by how this one went.
+
+        X-ray blocks are stiffened much after a step that had to be shortened, somewhat after one that was short from
+        the beginning, and relaxed slowly otherwise.  The next step begins where this one would have been best.
+        """
+        if outcome.length > 0.0:
+            self.length = float(np.clip(outcome.best, SHORTEST, 1.0))
+        factor = DAMPING_UP if outcome.halvings else DAMPING_SHORT if 0.0 < outcome.length < SHORT else DAMPING_DOWN
         self.damping = float(np.clip(self.damping * factor, DAMPING_MIN, DAMPING_MAX))
 
     def linearise(self, state: State, weight: float) -> list[LinearBlock]:

@@ -77,7 +77,7 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
             "The target is not a finite number; the model or the data hold values that cannot be refined "
             "(look for atoms on top of each other and for absurd amplitudes)."
         )
-    objective.adapt_damping(outcome.halvings)
+    objective.learn(outcome)
     moved = objective.regenerate_hydrogens(refinement.state.values)
     if _hydrogens_drifted(objective, moved.xyz - refinement.state.xyz):
         refinement.state = objective.state(moved)
@@ -121,7 +121,7 @@ def _step(refinement: Refinement) -> StepOutcome:
         return objective.value(refinement.state, refinement.weight)
 
     with objective.timer("solve"):
-        return step(objective.backend, blocks, value, evaluate)
+        return step(objective.backend, blocks, value, evaluate, length=objective.length)
 
 
 def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -> CycleRecord:

@@ -11,7 +11,7 @@ from optimise_cases import random_system
 
 from gpurefine.backend import create
 from gpurefine.errors import Status
-from gpurefine.optimise.gauss_newton import MAX_HALVINGS, RIDGE, LinearBlock, step
+from gpurefine.optimise.gauss_newton import MAX_HALVINGS, RIDGE, LinearBlock, parabola_minimum, step
 
 
 class Parameters:
@@ -111,3 +111,23 @@ def test_values_that_are_no_numbers() -> None:
     assert found.status is Status.REDUCED and x.now[0] == 0.5
     x = Parameters([1.0], lambda v: float("inf"))
     assert step(create("cpu", 1), [diagonal_block([2.0], [2.0])], 1.0, x).status is Status.NO_DESCENT
+
+
+def test_first_length_and_the_best_one() -> None:
+    """Curvature that is half of the true one: the best length is ½, and is found whatever length was tried."""
+    for length in (0.75, 0.5, 0.3):
+        x = Parameters([2.0, -1.0], lambda v: float(v @ v))
+        found = step(create("reference"), [diagonal_block([4.0, -2.0], [1.0, 1.0])], x.value(x.start), x, length=length)
+        assert found.length == length and found.halvings == 0 and len(x.calls) == 1
+        assert found.best == pytest.approx(0.5)
+        np.testing.assert_allclose(x.now, x.start * (1.0 - 2.0 * length), atol=1e-12)
+    # the full step changes nothing, which is not enough
+    x = Parameters([2.0, -1.0], lambda v: float(v @ v))
+    found = step(create("reference"), [diagonal_block([4.0, -2.0], [1.0, 1.0])], x.value(x.start), x)
+    assert (found.length, found.halvings) == (0.5, 1) and found.best == pytest.approx(0.5)
+
+
+def test_minimum_of_a_parabola() -> None:
+    assert parabola_minimum(-2.0, -1.0, 1.0) == pytest.approx(1.0)
+    assert parabola_minimum(-2.0, 0.0, 1.0) == pytest.approx(0.5)
+    assert parabola_minimum(-2.0, -3.0, 1.0) == float("inf")

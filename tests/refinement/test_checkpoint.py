@@ -29,7 +29,7 @@ def snapshot(mask: bool = True) -> Snapshot:
     cycles = (CycleRecord(0, r_work=0.1, r_free=None), CycleRecord(1, r_work=1e-17, status="converged"))
     restraints = (RestraintRecord("bond", 3, 0.01, None, 0.02, "Å"),)
     values = AtomValues(rng.random((4, 3)), rng.random(4), rng.random((4, 6)), rng.random(4))
-    return Snapshot(values, rng.random((1, 5)) * 1j, memory, np.pi, 1.5, cycles, restraints)
+    return Snapshot(values, rng.random((1, 5)) * 1j, memory, np.pi, 1.5, 0.75, cycles, restraints)
 
 
 @pytest.mark.parametrize("mask", [True, False])

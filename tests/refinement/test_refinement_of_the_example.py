@@ -14,6 +14,7 @@ from gpurefine.config import RefineOptions
 from gpurefine.constants import EIGHT_PI2
 from gpurefine.errors import Status
 from gpurefine.io.scattering import xray_gaussians
+from gpurefine.optimise.gauss_newton import StepOutcome
 from gpurefine.refinement import refine as loop
 from gpurefine.refinement.objective import Objective
 from gpurefine.refinement.setup import build_objective
@@ -83,8 +84,8 @@ def test_every_accepted_step_lowers_the_target(problem: Any, monkeypatch: pytest
     seen = []
     original = loop.step
 
-    def watched(backend: Any, blocks: Any, value: float, evaluate: Any, *rest: Any) -> Any:
-        outcome = original(backend, blocks, value, evaluate, *rest)
+    def watched(backend: Any, blocks: Any, value: float, evaluate: Any, *rest: Any, **named: Any) -> Any:
+        outcome = original(backend, blocks, value, evaluate, *rest, **named)
         seen.append((value, outcome))
         return outcome
 
@@ -98,6 +99,25 @@ def test_every_accepted_step_lowers_the_target(problem: Any, monkeypatch: pytest
         assert outcome.value < before
         assert record.status == outcome.status.value and record.halvings == outcome.halvings
     assert records[1].r_free < records[0].r_free
+
+
+def test_next_step_begins_where_the_last_would_have_been_best(problem: Any) -> None:
+    options = RefineOptions(cycles=1)
+    objective = objective_of(problem, options)
+    damping = objective.damping
+
+    def outcome(halvings: int, length: float, best: float) -> StepOutcome:
+        return StepOutcome(1.0, halvings, 0.0, 5, Status.OK, length, best)
+
+    objective.learn(outcome(0, 1.0, 0.8))
+    assert objective.length == 0.8 and objective.damping == pytest.approx(0.95 * damping)
+    objective.learn(outcome(0, 0.6, float("inf")))
+    assert objective.length == 1.0 and objective.damping == pytest.approx(0.95 * 1.1 * damping)
+    objective.learn(outcome(1, 0.5, 0.2))
+    assert objective.length == 0.5 and objective.damping == pytest.approx(0.95 * 1.1 * 1.3 * damping)
+    # nothing was refined: nothing is learned but that it went well
+    objective.learn(StepOutcome(1.0, 0, 0.0, 0, Status.OK))
+    assert objective.length == 0.5
 
 
 def test_step_that_cannot_be_taken_leaves_the_model(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
