@@ -16,7 +16,7 @@ struct Circle {
     double kappa, beta, g, r, a, v;
 
     // Logarithm, its derivative, |m₁| and I₁/I₀ at ψ.
-    __device__ double height(double psi, double& slope, double& m, double& ratio) const {
+    __device__ __noinline__ double height(double psi, double& slope, double& m, double& ratio) const {
         const double c = cos(0.5 * psi), half = sin(0.5 * (psi - beta));
         m = sqrt((g - r) * (g - r) + 4.0 * g * r * c * c);
         double log_i0e;
@@ -94,8 +94,8 @@ struct Pair {
 };
 
 // shared: C₁₂; own1, own2: C₁₁ − C₁₂ and C₂₂ − C₁₂.
-__device__ inline Pair friedel_pair(double a1, double a2, double2 mu1, double2 mu2, double shared, double own1,
-                                    double own2) {
+__device__ __noinline__ Pair friedel_pair(double a1, double a2, double2 mu1, double2 mu2, double shared, double own1,
+                                          double own2) {
     const double c22 = shared + own2, v = (shared * (own1 + own2) + own1 * own2) / c22, rho = shared / c22;
     const double2 centre = mu1 - rho * mu2;
     const double g = length(centre), r = rho * a2, size2 = length(mu2), kappa = 2.0 * a2 * size2 / c22;

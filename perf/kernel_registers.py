@@ -6,6 +6,7 @@ extra ``nvrtc`` or ``cuda13``).  A test compares fresh figures with the file and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -39,8 +40,13 @@ def measure(file: str, architecture: int) -> dict[str, dict[str, int]]:
 
 
 def recorded() -> dict[str, Any]:
-    """The committed table: "compiler", and "kernels": kernel → architecture → figures."""
+    """The committed table: "compiler"; "sources": file → digest; "kernels": kernel → architecture → figures."""
     return dict(json.loads(TABLE.read_text(encoding="utf-8")))
+
+
+def digest(file: str) -> str:
+    """Of everything that the compiler sees of ``file``."""
+    return hashlib.sha256("\0".join([sources.source(file), *sources.OPTIONS]).encode()).hexdigest()[:16]
 
 
 def compiler() -> str:
@@ -58,7 +64,9 @@ def main() -> None:
             for name, figures in measure(file, architecture).items():
                 table.setdefault(name, {})[str(architecture)] = figures
     lines = [f'  "{name}": {json.dumps(table[name])}' for name in sorted(table)]
-    text = f'{{"compiler": "{compiler()}",\n "kernels": {{\n' + ",\n".join(lines) + "\n}}\n"
+    made_from = ",\n".join(f'  "{file}": "{digest(file)}"' for file in sources.files())
+    text = f'{{"compiler": "{compiler()}",\n "sources": {{\n{made_from}}},\n "kernels": {{\n' + ",\n".join(lines)
+    text += "\n}}\n"
     TABLE.write_text(text, encoding="utf-8")
     spilling = sorted({n for n, by in table.items() for f in by.values() if f["spill"]})
     print(f"{len(table)} kernels; spilling: {', '.join(spilling) or 'none'}")

@@ -43,13 +43,18 @@ def test_compiles_everywhere_and_does_not_spill_anew(file: str) -> None:
     record = kernel_registers.recorded()
     same_compiler = record["compiler"] == kernel_registers.compiler()
     own = {name for name, kernel in sources.kernels().items() if kernel.file == file}
-    for architecture in sources.ARCHITECTURES:
+    unchanged = record["sources"].get(file) == kernel_registers.digest(file) and same_compiler
+    everything = bool(os.environ.get("GPUREFINE_ALL_ARCHITECTURES"))
+    # the table was made by compiling this very text for all; the oldest and the newest show that it still holds
+    chosen = sources.ARCHITECTURES if everything or not unchanged else sources.ARCHITECTURES[::6]
+    for architecture in chosen:
         if architecture not in nvrtc.getSupportedArchs():
             continue
         found = kernel_registers.measure(file, architecture)
         assert set(found) == own
         for name, figures in found.items():
             before = record["kernels"].get(name, {}).get(str(architecture), {"spill": 0})
+            assert figures == before or not unchanged, f"{name}, sm_{architecture}: {figures} instead of {before}"
             assert figures["spill"] <= before["spill"] or not same_compiler, (
                 f"{name} spills {figures['spill']} bytes for sm_{architecture}, {before['spill']} are recorded."
             )
