@@ -187,3 +187,18 @@ def test_energy_is_that_of_the_whole_cell(backend: Any, hm: str, cell: tuple[flo
     expected = crystal_energy(xyz, share, box, 3.6, 0.2)
     assert expected > 0
     assert restraints.value(xyz) == pytest.approx(expected, rel=1e-9)
+
+
+def test_crowds_find_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are more contacts than memory was laid out for, the search is repeated with enough."""
+    from gpurefine.backend import create
+
+    cell = crystal("P 31 2 1", CELLS["P 31 2 1"])
+    xyz = np.random.default_rng(3).normal(size=(300, 3)) * 2.0
+    symmetry, few = symmetry_arrays(cell), rules(300)
+    found = create("cpu", 1).find_contacts(xyz, symmetry, few)
+    assert len(found) > 20 * 300
+    monkeypatch.setattr("gpurefine.backend.cpu.contacts.ROOM", 1)
+    again = create("cpu", 1).find_contacts(xyz, symmetry, few)
+    for name in ("first", "second", "op", "shift", "distance", "relation", "site_multiplicity"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))

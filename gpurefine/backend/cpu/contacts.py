@@ -61,8 +61,10 @@ def find_contacts(xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Co
         if int(count.max()) <= room:
             break
         room = int(count.max())
-    found = [np.concatenate([c[p * room : p * room + k] for p, k in enumerate(count.tolist())]) for c in columns]
-    return Contacts(*found, multiplicity)
+    first, second, op, shift, distance, relation = (
+        np.concatenate([c[p * room : p * room + k] for p, k in enumerate(count.tolist())]) for c in columns
+    )
+    return Contacts(first, second, op, shift, distance, relation, multiplicity)
 
 
 def _occupied(bin_start: I32, size: NDArrayInt, around: NDArrayInt) -> Flags:
