@@ -9,6 +9,7 @@ import pytest
 import shim_device
 from shim_device import ShimArray, ShimDevice
 
+from gpurefine.backend import create
 from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.cuda.base import REMEMBERED, DeviceOps
 from gpurefine.target.selection import Selection
@@ -84,3 +85,23 @@ def test_only_the_model_goes_up_and_only_what_is_asked_for_comes_down() -> None:
     np.testing.assert_array_equal(again.minus_ll, first.minus_ll)
     np.testing.assert_array_equal(again.fom, first.fom)
     assert not np.array_equal(plain.minus_ll, first.minus_ll) and not again.gradient.any()
+
+
+def test_a_step_of_the_error_model_takes_down_what_it_reads() -> None:
+    n = 500
+    data = measured(n)
+    fc_abs = data.pop("f_obs")
+    ops, host = CudaBackend(Counting()), create("reference")
+    device: Any = ops.device
+    first, second = (ops.rice_sigmaa(f_obs=fc_abs * f, fc_abs=fc_abs, **data) for f in (1.0, 2.0))
+    expected = [host.rice_sigmaa(f_obs=fc_abs * f, fc_abs=fc_abs, **data) for f in (1.0, 2.0)]
+    device.down = 0
+    for _ in range(2):
+        np.testing.assert_allclose(second.d_d, expected[1].d_d, rtol=1e-9)
+        np.testing.assert_allclose(second.info_d, expected[1].info_d, rtol=1e-9)
+    assert device.down == 2 * 8 * n
+    # what the second call found in its way was saved
+    for name in ("minus_ll", "d_d", "d_log_s", "info_d", "info_s"):
+        np.testing.assert_allclose(getattr(first, name), getattr(expected[0], name), rtol=1e-9, atol=1e-12)
+    with pytest.raises(AttributeError):
+        _ = first.nothing

@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..information import TABLE_END, information_tables
 from ..plans import LikelihoodResult, SigmaaResult
 from .base import DeviceOps
+from .device import Device, DeviceArray
+
+ROWS = ("minus_ll", "d_d", "d_log_s", "info_d", "info_s")
+"""Order in which the kernel rice_sigmaa leaves the fields of :class:`SigmaaResult`."""
+
+
+class DeviceSigmaa(SigmaaResult):
+    """A result that lies on the device; each field is copied to the host when it is first read.
+
+    A step of the error model reads two of the five.
+    """
+
+    __slots__ = ("__weakref__", "device", "rows")
+
+    device: Device
+    rows: DeviceArray
+
+    def __init__(self, device: Device, rows: DeviceArray) -> None:
+        """``rows`` (5, n) in the order of :data:`ROWS`."""
+        object.__setattr__(self, "device", device)
+        object.__setattr__(self, "rows", rows)
+
+    def __getattr__(self, name: str) -> NDArray[np.float64]:
+        # only called for a field that has not been copied yet
+        if name not in ROWS:
+            raise AttributeError(name)
+        row = ROWS.index(name)
+        value: NDArray[np.float64] = self.device.download(self.rows[row : row + 1])[0]
+        object.__setattr__(self, name, value)
+        return value
+
+    def fetch(self) -> None:
+        """Copy what has not been copied yet, because the memory is needed for others."""
+        for name in ROWS:
+            getattr(self, name)
 
 
 class TargetOps(DeviceOps):
     """Likelihoods per reflection."""
+
+    _sigmaa: weakref.ref[DeviceSigmaa] | None = None
 
     def rice(
         self, f_obs: Any, sigma: Any, f_calc: Any, d: Any, s: Any, epsilon: Any, centric: Any, derivatives: bool
@@ -44,11 +83,16 @@ class TargetOps(DeviceOps):
     ) -> SigmaaResult:
         """See :class:`gpurefine.backend.ops.TargetOps`."""
         n = len(f_obs)
-        out = self.buffer("likelihood", (5, n), np.float64)
+        earlier = None if self._sigmaa is None else self._sigmaa()
+        if earlier is not None:
+            earlier.fetch()
+        out = self.buffer("sigmaa", (5, n), np.float64)
         self.launch(
             "rice_sigmaa", n, self.unchanged("f_obs", f_obs, np.float64), self.unchanged("sigma", sigma, np.float64),
             self.unchanged("fc_abs", fc_abs, np.float64), self.send("d", d, np.float64), self.send("s", s, np.float64),
             self.unchanged("epsilon", epsilon, np.float64), self.unchanged("centric", centric, np.bool_), np.int32(n),
             out,
         )
-        return SigmaaResult(*self.device.download(out))
+        result = DeviceSigmaa(self.device, out)
+        self._sigmaa = weakref.ref(result)
+        return result
