@@ -187,6 +187,43 @@ class RefineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LikelihoodOptions:
+    """What the model is refined against."""
+
+    intensities: bool = option(
+        False,
+        "Refine against intensities, also where amplitudes were chosen. Default where the file has no amplitudes.",
+    )
+    french_wilson: bool = option(
+        False, "Where the file has intensities alone, refine against amplitudes made of them by French and Wilson's "
+        "method instead.",
+    )
+    twin: bool = option(
+        False,
+        "The crystal is a twin: find its laws, drop those that the intensities or the model refute, and refine the "
+        "fractions of the others.",
+    )
+    twin_law: tuple[str, ...] = option(
+        (), "Twin law to use with --twin instead of those found, such as -h,k,-l; may be given several times.",
+        metavar="LAW",
+    )
+    fix_free: bool = option(False, "With --twin: change the test set so that twin-related reflections go together.")
+    phase_blur: float = option(
+        1.0, "With --phases: factor on their Hendrickson-Lattman coefficients; below 1 where phases are less certain "
+        "than they claim, as after density modification.", metavar="FACTOR",
+    )
+
+    def __post_init__(self) -> None:
+        if self.intensities and self.french_wilson:
+            raise UsageError("--intensities and --french-wilson contradict each other; give one of them.")
+        for flag, given in (("--twin-law", bool(self.twin_law)), ("--fix-free", self.fix_free)):
+            if given and not self.twin:
+                raise UsageError(f"{flag} needs --twin.")
+        if not 0.0 < self.phase_blur <= 10.0:
+            raise UsageError("--phase-blur must be a positive number of at most 10.")
+
+
+@dataclass(frozen=True, slots=True)
 class AnomalousOptions:
     """Anomalous scattering."""
 
@@ -336,6 +373,7 @@ class Config:
     chemistry: ChemistryOptions = ChemistryOptions()
     solvent: SolventOptions = SolventOptions()
     refine: RefineOptions = RefineOptions()
+    likelihood: LikelihoodOptions = LikelihoodOptions()
     anomalous: AnomalousOptions = AnomalousOptions()
     groups: GroupOptions = GroupOptions()
     run: RunOptions = RunOptions()

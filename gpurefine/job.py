@@ -21,6 +21,7 @@ from .fcalc import StructureFactors, structure_factors
 from .group_choice import choose_groups
 from .io.anomalous_input import Scattering, with_anomalous
 from .io.atomic import SUFFIXES, check_output_folder
+from .io.measured_input import LikelihoodInput, likelihood_input
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
 from .io.scattering import form_factors
@@ -89,7 +90,7 @@ class Problem:
     Attributes:
         config: the options, --source and --hydrogens decided; model, data: what was read; chemistry: atoms and
             restraints; scattering: form factors, and Friedel pairs that are refined against; messages: what the user
-            is to be told; groups: what is refined as one.
+            is to be told; groups: what is refined as one; likelihood: what of the data is refined against.
     """
 
     config: Config
@@ -101,6 +102,7 @@ class Problem:
     timer: Timer
     messages: tuple[str, ...]
     groups: MovingGroups
+    likelihood: LikelihoodInput
 
     def refine(self, cycles: int | None = None, progress: Progress | None = None) -> Result:
         """Refine for ``cycles`` cycles (default: as configured); ``progress`` gets sentences and cycle records.
@@ -131,14 +133,19 @@ class Problem:
             objective, told = build_objective(
                 self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
                 self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
-                self.scattering.anomalous, self.groups,
+                self.scattering.anomalous, self.groups, self.likelihood.measured,
             )
         messages = [*self.messages, *told]
         _tell(progress, told)
         last = start
         try:
-            if last is None:
+            if last is None or not self.likelihood.fits(last.experiment.errors):
                 state = loop.start(objective, options)
+                fewer = self.likelihood.without_small_domains(objective.experiment.fitted.errors)
+                if fewer is not None:
+                    _tell(progress, fewer.messages)
+                    self = replace(self, likelihood=fewer, data=fewer.data, messages=(*messages, *fewer.messages))
+                    return self.attempt(options, progress, keep, start)
                 messages += objective.notes
                 _tell(progress, objective.notes)
                 last = take(state)
@@ -188,6 +195,7 @@ class Problem:
         if report.tls is not None:
             report.messages += validity(report.tls.groups, report.tls.values)
         report.timing = self.timer.table()
+        report.twin = self.likelihood.twin_report(state.objective.experiment.fitted.errors)
         return Result(report, structure, self)
 
 
@@ -252,12 +260,16 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
             data = replace(data, phases=phases)
         told += about_phases
         _tell(progress, about_phases)
+    likelihood = likelihood_input(data, config.likelihood, config.anomalous.anomalous)
+    data = likelihood.data
+    told += likelihood.messages
+    _tell(progress, likelihood.messages)
     scattering = with_anomalous(table, elements, data, config.anomalous)
     _tell(progress, scattering.messages)
     messages = (
         *model.messages, *about_source, *data.messages, *chemistry.messages, *told, *scattering.messages
     )
-    return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups)
+    return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups, likelihood)
 
 
 def run(

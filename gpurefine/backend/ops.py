@@ -17,7 +17,9 @@ from .ops_adp import AdpOps
 from .ops_anomalous import AnomalousOps
 from .ops_information import InformationOps
 from .ops_intensity import IntensityOps
+from .ops_phased import PhasedOps
 from .ops_restraints import RestraintOps
+from .ops_twin import TwinOps
 from .plans import (
     DensityGradient,
     DensityPlan,
@@ -126,7 +128,8 @@ class DeviceSolver(Protocol):
 
 
 class Backend(
-    DensityOps, InformationOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps,
+    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
+    RestraintOps, AdpOps,
     SolveOps, Protocol,
 ):
     """Everything one device performs."""

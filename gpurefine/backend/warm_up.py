@@ -15,6 +15,7 @@ from .ops_restraints import (
     Repulsions,
     SymmetryArrays,
 )
+from .ops_twin import TwinGroups
 from .plans import DensityPlan, FourierPlan, ScaleSystem, Scatterers
 
 SIDE = 12.0
@@ -70,6 +71,13 @@ def _likelihood(backend: Backend) -> None:
     three, four = np.ones((3, 2)), np.full((4, 2), 0.5)
     backend.siras(three, three, three.astype(np.complex128), three, four, one, centric, True)
     backend.intensity(one, one, one.astype(np.complex128), one, one, one, centric, True)
+    prior = np.ones((4, 2))
+    backend.phased(one, one, one.astype(np.complex128), prior, one, one, one, centric, True)
+    backend.phased_sigmaa(one, one, one.astype(np.complex128), prior, one, one, one, centric)
+    groups = TwinGroups(
+        np.array([0, 2], np.int32), np.array([0, 1], np.int32), np.array([[0, 1], [1, 0]], np.int32)
+    )
+    backend.twin(groups, np.array([0.6, 0.4]), one, one, one, one, centric)
     backend.intensity_sigmaa(one, one, one, one, one, one, centric)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..config import Config
 from ..model.merging import Merging
@@ -112,6 +113,16 @@ def log_text(
         lines.append(f"Coordinate error     {', '.join(found)}")
     if report.tls is not None:
         lines += ["", *_section("TLS groups"), *tls_lines(report.tls)]
+    if report.twin is not None:
+        lines += ["", *_section("Twinning"), *_twin_table(report.twin)]
+    last = report.cycles[-1]
+    if last.r1_work is not None:
+        lines += [
+            "", *_section("Intensities"),
+            f"R1 over I > 2 sigma   work {_number(last.r1_work, 7, 4)}   test {_number(last.r1_free, 7, 4)}",
+            f"CC of intensities     work {_number(last.cci_work, 7, 4)}   test {_number(last.cci_free, 7, 4)}",
+            "R factors elsewhere in this file are of French-Wilson amplitudes.",
+        ]
     lines += ["", *_section("Resolution shells"), *_shell_table(report.shells)]
     lines += ["", *_section("Geometry (without hydrogen)"), *_restraint_table(report.restraints)]
     lines += ["", *_section("Scale and solvent"), *_scale_lines(report.scale)]
@@ -163,6 +174,18 @@ def _shell_table(shells: Sequence[ShellRecord]) -> list[str]:
             f"{_number(s.k_mask, 8, 3)}  {_number(s.k_iso, 5, 3)}  "
             f"{_number(s.mean_f_obs, 7, 1)}  {_number(s.mean_f_calc, 7, 1)}"
         )
+    return rows
+
+
+def _twin_table(twin: Mapping[str, Any]) -> list[str]:
+    rows = ["law             obliquity  R_merge  H-test  fraction"]
+    if twin["fraction_untwinned"] is not None:
+        rows.append(f"{'h,k,l':16s}{'-':>9s}  {'-':>7s}  {'-':>6s}  {_number(twin['fraction_untwinned'], 8, 3)}")
+    for law in twin["laws"]:
+        told = f"{_number(law.get('obliquity'), 9, 2)}  {_number(law.get('r_merge'), 7, 3)}  "
+        told += _number(law.get("h_test"), 6, 3)
+        ending = _number(law["fraction"], 8, 3) if law["kept"] else f"dropped: {law['why_dropped']}"
+        rows.append(f"{law['law']:16s}{told}  {ending}")
     return rows
 
 

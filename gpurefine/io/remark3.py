@@ -73,8 +73,14 @@ def remark_lines(report: Report, config: Config, dataset: DataSet, n_atoms: int)
         *_restraints(report.restraints),
         "",
     ]
-    if report.twin and report.twin.get("fraction") is not None:
-        body += [" TWIN DETAILS", f"  TWIN FRACTION      : {float(report.twin['fraction']):.3f}", ""]
+    kept = [law for law in report.twin["laws"] if law["kept"]] if report.twin else []
+    if report.twin and kept:
+        body += [" TWIN DETAILS", f"  NUMBER OF TWIN DOMAINS : {len(kept) + 1}"]
+        domains = [("H, K, L", report.twin["fraction_untwinned"]), *((law["law"], law["fraction"]) for law in kept)]
+        for k, (law, fraction) in enumerate(domains, 1):
+            body += [f"     TWIN DOMAIN   : {k}", f"     TWIN OPERATOR : {law.upper()}",
+                     f"     TWIN FRACTION : {float(fraction):.3f}"]
+        body.append("")
     if report.tls is not None:
         body += remark3_lines(report.tls.groups, report.tls.values)
     body += _solvent(report, config)

@@ -24,6 +24,7 @@ class Reflections:
         f: (n,) float64 amplitude, NaN where not observed.
         sigma: (n,) float64 standard uncertainty of ``f``, NaN where not observed.
         free: (n,) bool, in the test set (never True where not observed).
+        intensity, sigma_intensity: (n,) float64, finite where observed, if intensities are refined against; else None.
     """
 
     hkl: NDArray[np.int32]
@@ -33,6 +34,8 @@ class Reflections:
     f: NDArray[np.float64]
     sigma: NDArray[np.float64]
     free: NDArray[np.bool_]
+    intensity: NDArray[np.float64] | None = None
+    sigma_intensity: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.hkl)
@@ -59,4 +62,5 @@ class Reflections:
 
     def select(self, keep: NDArray[np.bool_]) -> Reflections:
         """The reflections where ``keep`` (n,) is True."""
-        return replace(self, **{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
+        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return replace(self, **{name: column[keep] for name, column in columns.items() if column is not None})

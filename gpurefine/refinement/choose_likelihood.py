@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from ..backend.ops import Backend
 from ..model.anomalous import AnomalousInput
+from ..model.measured import Measured
 from ..model.reflections import Reflections
+from ..target.intensity import plan_intensity
 from ..target.likelihood import Likelihood
+from ..target.phased import plan_phased
 from ..target.rice import plan_rice
 from ..target.sad import plan_sad
+from ..target.twin import plan_twin
 
 
 def choose_likelihood(
-    backend: Backend, reflections: Reflections, anomalous: AnomalousInput | None = None
+    backend: Backend,
+    reflections: Reflections,
+    anomalous: AnomalousInput | None = None,
+    measured: Measured | None = None,
 ) -> Likelihood:
-    """SAD of Friedel pairs if they are to be refined against, else Rice of amplitudes."""
+    """SAD of Friedel pairs if they are to be refined against; else that of a twin, of intensities, of amplitudes with
+    prior phases, or Rice of amplitudes."""
     if anomalous is not None:
         return plan_sad(backend, reflections, anomalous.pairs, anomalous.rows.refined)
+    if measured is not None and measured.twin is not None:
+        return plan_twin(backend, reflections, measured.twin)
+    if reflections.intensity is not None:
+        return plan_intensity(backend, reflections)
+    if measured is not None and measured.prior is not None:
+        return plan_phased(backend, reflections, measured.prior)
     return plan_rice(backend, reflections)

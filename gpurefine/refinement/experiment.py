@@ -158,10 +158,22 @@ class Experiment:
             with self.timer("solvent mask"):
                 f_mask, fraction = self.mask.structure_factors(atoms.xyz)
                 self._mask_xyz = atoms.xyz[self.mask.atom]
+        target = self.likelihood.scale_target(None, None) if old is None else self._scale_target(old)
+        fit = self._refit(target, f_calc, f_mask, fraction, old)
+        if old is None:
+            # a first fit can change what is scaled to: twin fractions need a model
+            better = self._scale_target(fit)
+            if better is not target and not np.array_equal(better, target):
+                fit = self._refit(better, f_calc, f_mask, fraction, fit)
+        return fit
+
+    def _scale_target(self, fit: Fit) -> F64:
+        return self.likelihood.scale_target(fit.f_total, fit.values)
+
+    def _refit(
+        self, target: F64, f_calc: C128, f_mask: C128 | None, fraction: float | None, old: Fit | None
+    ) -> Fit:
         with self.timer("scale"):
-            target = self.likelihood.scale_target(
-                None if old is None else old.f_total, None if old is None else old.values
-            )
             scale = self.scaling.fit(
                 target, f_calc[0], f_mask, self.reflections.work, None if old is None else old.scale
             )

@@ -18,7 +18,7 @@ from ..restraints.statistics import restraint_statistics
 from .mask_search import optimise_mask
 from .objective import Objective, State
 from .overall_b import give_overall_b
-from .statistics import mean_correlation, r_factor, statistics_shells
+from .statistics import intensity_statistics, mean_correlation, r_factor, statistics_shells
 from .weights import next_weight, starting_weight
 
 F64 = NDArray[np.float64]
@@ -165,6 +165,12 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
             status=outcome.status.value if outcome else None,
             stage=objective.stage.name if outcome else None,
         )
+        if r.intensity is not None and r.sigma_intensity is not None:
+            parts = [(work, "work"), *([(free, "free")] if has_free else [])]
+            for at, name in parts:
+                r1, cci = intensity_statistics(r.intensity[at], r.sigma_intensity[at], amplitude[at], shell[at])
+                setattr(record, f"r1_{name}", r1)
+                setattr(record, f"cci_{name}", cci)
     record.seconds = time.perf_counter() - began
     refinement.cycles.append(record)
     return record

@@ -13,6 +13,7 @@ from ..config import RefineOptions, SolventOptions
 from ..model.anomalous import AnomalousInput
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
+from ..model.measured import Measured
 from ..model.reflections import Reflections
 from ..model.topology import Topology
 from ..params.atomic import Positions
@@ -70,12 +71,14 @@ def build_objective(
     timer: Timer,
     anomalous: AnomalousInput | None = None,
     groups: MovingGroups | None = None,
+    measured: Measured | None = None,
 ) -> tuple[Objective, list[str]]:
     """Everything a refinement needs, and what the user is to be told.
 
     Args:
         labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss) of every row of
-            structure factors; anomalous: Friedel pairs to refine against; groups: what is refined as one.
+            structure factors; anomalous: Friedel pairs to refine against; groups: what is refined as one;
+            measured: prior phases and twin laws.
     """
     groups = MovingGroups() if groups is None else groups
     messages: list[str] = []
@@ -93,7 +96,7 @@ def build_objective(
         chosen = replace(chosen, atoms=atoms)
         messages += told
     with timer("plan"):
-        likelihood = choose_likelihood(backend, reflections, anomalous)
+        likelihood = choose_likelihood(backend, reflections, anomalous, measured)
         experiment = Experiment(
             backend, crystal, reflections, likelihood, form_factors, solvent_radii(atoms, topology, solvent),
             solvent.scale, solvent.solvent, solvent.shrink_radius, timer,

@@ -53,6 +53,15 @@ def mean_correlation(f_obs: F64, f_calc: F64, shell: NDArray[np.intp]) -> float 
     return total / count if count else None
 
 
+def intensity_statistics(
+    intensity: F64, sigma: F64, f_calc: F64, shell: NDArray[np.intp]
+) -> tuple[float | None, float | None]:
+    """R1 = Σ|√I − |F_c|| / Σ√I over I ≥ 2σ, and the count-weighted mean of the shells' correlations of I and |F_c|²."""
+    strong = intensity >= 2.0 * sigma
+    root = np.sqrt(np.maximum(intensity[strong], 0.0))
+    return r_factor(root, f_calc[strong]), mean_correlation(intensity, f_calc**2, shell)
+
+
 def shell_table(experiment: Experiment, fit: Fit, shell: NDArray[np.intp], fom: F64) -> list[ShellRecord]:
     """One record a shell for the reflections' ``shell`` (n,) with figures of merit ``fom`` (n,)."""
     r = experiment.reflections

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import TargetOps
+from ..backend.plans import SigmaaResult
 from .selection import Selection
 from .shells import Hats, smoothed, solve_bands
 
 F64 = NDArray[np.float64]
+C128 = NDArray[np.complex128]
 
 MIN_FREE = 100
 """Fewer free reflections than this cannot determine Σ_mod; the working set is used instead and that is told."""
@@ -29,6 +31,9 @@ D_MAX = 1.2
 COLD_ITERATIONS = 40
 WARM_ITERATIONS = 5
 """Scoring steps at most: from the moments, and from the last cycle's values, which are nearly right already."""
+
+K_ANISO2 = 0
+"""Place of k_aniso² among an estimator's columns."""
 
 SMOOTHING = 2.0
 """Weight, in reflections, of the second difference of ln Σ_mod and D/0.1 between neighbouring shells."""
@@ -71,6 +76,14 @@ class SigmaAEstimator:
     knots: F64
     uses_free: bool
 
+    def columns(self, f_total: C128 | F64, k_aniso: F64) -> tuple[NDArray[Any], ...]:
+        """What :meth:`derivatives` takes, of all reflections (n, …), the squares of ``k_aniso`` at K_ANISO2."""
+        return k_aniso**2, self.f_obs, self.sigma, np.abs(f_total), self.epsilon, self.centric
+
+    def derivatives(self, chosen: tuple[NDArray[Any], ...], d: F64, s: F64) -> SigmaaResult:
+        """Slopes by D and ln S of some reflections (k,): their columns, D and k_aniso² Σ_mod."""
+        return self.backend.rice_sigmaa(chosen[1], chosen[2], chosen[3], d, s, chosen[4], chosen[5])
+
     def start(self, f_total: F64, k_aniso: F64) -> SigmaA:
         """Moment estimates on the knots: D = 0.9 and Σ_mod the mean squared misfit."""
         hats = Hats.of(self.inv_d2[self.estimate], self.knots)
@@ -82,17 +95,18 @@ class SigmaAEstimator:
         mean = np.maximum(total / count, 1e-12 * float(np.mean(self.f_obs**2)) + 1e-30)
         return SigmaA(self.knots, np.full(len(self.knots), 0.9), np.log(mean))
 
-    def fit(self, f_total: F64, k_aniso: F64, start: SigmaA | None) -> SigmaA:
+    def fit(self, f_total: C128 | F64, k_aniso: F64, start: SigmaA | None) -> SigmaA:
         """ML values for a model scaled to the data.
 
-        ``f_total`` (n,) are its amplitudes, ``k_aniso`` (n,) the anisotropic factors.
+        ``f_total`` (n,) are its structure factors (or, where phases do not matter, their amplitudes), ``k_aniso`` (n,)
+        the anisotropic factors.
         """
-        current = self.start(f_total, k_aniso) if start is None else start
+        current = self.start(np.abs(f_total), k_aniso) if start is None else start
         iterations = COLD_ITERATIONS if start is None else WARM_ITERATIONS
         d, log_s = current.d.copy(), current.log_s.copy()
         work_hats = Hats.of(self.inv_d2[self.work], self.knots)
         free_hats = Hats.of(self.inv_d2[self.estimate], self.knots)
-        measured = Selection(self.f_obs, self.sigma, f_total, self.epsilon, self.centric, k_aniso**2)
+        measured = Selection(*self.columns(f_total, k_aniso))
         for _ in range(iterations):
             step_d = self._step(measured.at(self.work), work_hats, d, log_s, True)
             d = np.clip(d + np.clip(step_d, -0.2, 0.2), 0.02, D_MAX)
@@ -102,11 +116,8 @@ class SigmaAEstimator:
                 break
         return SigmaA(self.knots, d, log_s)
 
-    def _step(self, measured: tuple[NDArray[Any], ...], hats: Hats, d: F64, log_s: F64, for_d: bool) -> F64:
-        f_obs, sigma, fc_abs, epsilon, centric, k_aniso2 = measured
-        result = self.backend.rice_sigmaa(
-            f_obs, sigma, fc_abs, hats.value(d), np.exp(hats.value(log_s)) * k_aniso2, epsilon, centric
-        )
+    def _step(self, chosen: tuple[NDArray[Any], ...], hats: Hats, d: F64, log_s: F64, for_d: bool) -> F64:
+        result = self.derivatives(chosen, hats.value(d), np.exp(hats.value(log_s)) * chosen[K_ANISO2])
         if for_d:
             information, gradient = hats.information(result.info_d), hats.gradient(result.d_d)
             information, gradient = smoothed(information, gradient, d, SMOOTHING / 0.01)

@@ -48,7 +48,7 @@ def _energy(table: Array, f: float, i: float, p: float, x: float, centric: bool)
 
 
 @nb.njit(error_model="numpy")
-def _slope(table: Array, f: float, i: float, p: float, x: float, centric: bool) -> tuple[float, float]:
+def log_slope(table: Array, f: float, i: float, p: float, x: float, centric: bool) -> tuple[float, float]:
     """First and second derivative of the energy."""
     q = f * f - i
     if centric:
@@ -78,7 +78,7 @@ def peak(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[flo
         low, high = 0.0, 2.0 * prior
     second = 1.0
     for _ in range(60):
-        first, second = _slope(table, f, i, p, x, centric)
+        first, second = log_slope(table, f, i, p, x, centric)
         if second > 0.0 and first * first < 2e-3 * second:
             f = max(f - first / second, 0.5 * f)
             break
@@ -98,8 +98,9 @@ def peak(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[flo
 
 
 @nb.njit(error_model="numpy")
-def window(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[float, float]:
-    """Interval outside which the integrand is below exp(−DROP) of its maximum (a little too wide is no harm)."""
+def window(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[float, float, float]:
+    """Interval outside which the integrand is below exp(−DROP) of its maximum, and the place of that (the middle
+    value); a little too wide is no harm."""
     f, second = peak(table, i, p, x, centric)
     limit = _energy(table, f, i, p, x, centric) + DROP
     reach = math.sqrt(2.0 * DROP / second)
@@ -108,8 +109,8 @@ def window(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[f
         excess = _energy(table, high, i, p, x, centric) - limit
         if 0.0 <= excess < 5.0:
             break
-        slope, _ = _slope(table, high, i, p, x, centric)
-        move = excess / slope if slope > 0.0 else -reach
+        slope, _ = log_slope(table, high, i, p, x, centric)
+        move = excess / slope if slope > 0.0 else -1e300
         high -= max(min(move, 0.7 * (high - f)), -2.0 * (high - f))
     low = f - reach
     for _ in range(8):
@@ -119,12 +120,20 @@ def window(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[f
         excess = _energy(table, low, i, p, x, centric) - limit
         if 0.0 <= excess < 5.0:
             break
-        slope, _ = _slope(table, low, i, p, x, centric)
-        move = excess / slope if slope < 0.0 else reach
+        slope, _ = log_slope(table, low, i, p, x, centric)
+        move = excess / slope if slope < 0.0 else 1e300
         low -= min(max(move, -0.7 * (f - low)), 2.0 * (f - low))
     if low <= 0.0:
         low = 0.0
-    return low, high
+    return low, f, high
+
+
+@nb.njit(error_model="numpy")
+def log_prior_derivatives(table: Array, f: float, x: float, centric: bool) -> tuple[float, float, float]:
+    """−ln of the density of f, up to a constant, and its two derivatives."""
+    value = _energy(table, f, 0.0, 0.0, x, centric)
+    first, second = log_slope(table, f, 0.0, 0.0, x, centric)
+    return value, first, second
 
 
 @nb.njit(error_model="numpy")

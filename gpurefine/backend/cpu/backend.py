@@ -12,12 +12,15 @@ from .hydrogens import HydrogenOps
 from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
+from .phased import PhasedOps
 from .scale import ScaleOps
 from .solve import SolveOps
+from .twin import TwinOps
 
 
 class CpuBackend(
-    DensityOps, ShellProducts, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, HydrogenOps, AdpOps, SolveOps
+    DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
+    HydrogenOps, AdpOps, SolveOps,
 ):
     """Performs every operation of the table on the CPU."""
 

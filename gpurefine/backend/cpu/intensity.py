@@ -28,7 +28,7 @@ def _intensity(
         unit = variance[n]
         i, x = i_obs[n] / unit, mean[n] / math.sqrt(unit)
         p = (unit / sigma[n]) ** 2
-        low, high = window(table, i, p, x, centric[n])
+        low, _, high = window(table, i, p, x, centric[n])
         least = 1e300
         exponent, factor, cosine = np.empty(len(node)), np.empty(len(node)), np.empty(len(node))
         for k in range(len(node)):

@@ -9,13 +9,16 @@ from .density import DensityOps
 from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
+from .phased import PhasedOps
 from .restraints import RestraintOps
 from .scale import ScaleOps
 from .solve import SolveOps
+from .twin import TwinOps
 
 
 class ReferenceBackend(
-    DensityOps, ShellProducts, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps
+    DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
+    RestraintOps, AdpOps, SolveOps,
 ):
     """Performs every operation of the table by its definition."""
 

@@ -1,0 +1,125 @@
+"""Measured intensities, the true amplitude integrated out (method 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.ops import Backend
+from ..backend.ops_intensity import PosteriorResult
+from ..backend.plans import SigmaaResult
+from ..model.reflections import Reflections
+from .likelihood import Coefficients, ErrorValues, Evaluation
+from .rice import spread_evaluation
+from .sigmaa import SigmaA, SigmaAEstimator, plan_sigmaa
+
+F64 = NDArray[np.float64]
+C128 = NDArray[np.complex128]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IntensityEstimator(SigmaAEstimator):
+    """D and Σ_mod by the likelihood of intensities ``intensity`` (n,) with uncertainties ``sigma_intensity`` (n,)."""
+
+    intensities: Backend
+    intensity: F64
+    sigma_intensity: F64
+
+    def columns(self, f_total: C128 | F64, k_aniso: F64) -> tuple[NDArray[Any], ...]:
+        """See :meth:`SigmaAEstimator.columns`."""
+        return k_aniso**2, self.intensity, self.sigma_intensity, np.abs(f_total), self.epsilon, self.centric
+
+    def derivatives(self, chosen: tuple[NDArray[Any], ...], d: F64, s: F64) -> SigmaaResult:
+        """See :meth:`SigmaAEstimator.derivatives`."""
+        return self.intensities.intensity_sigmaa(chosen[1], chosen[2], chosen[3], d, s, chosen[4], chosen[5])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IntensityLikelihood:
+    """The likelihood of one list of intensities.
+
+    Attributes:
+        reflections: with intensities; their amplitudes are French–Wilson amplitudes, which the scale is fitted to and
+            R factors are of.
+        estimator: of D and Σ_mod.
+    """
+
+    backend: Backend
+    reflections: Reflections
+    f_obs: F64
+    estimator: IntensityEstimator
+    n_model: int = 1
+
+    @property
+    def uses_free(self) -> bool:
+        """Whether the free set determines Σ_mod."""
+        return self.estimator.uses_free
+
+    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+        """French–Wilson amplitudes."""
+        return self.f_obs
+
+    def fit(self, f_total: C128, k_aniso: F64, start: SigmaA | None) -> SigmaA:
+        """D and Σ_mod by maximum likelihood."""
+        return self.estimator.fit(np.abs(f_total[0]), k_aniso, start)
+
+    def values(self, errors: SigmaA, k_aniso: F64) -> ErrorValues:
+        """D and k_aniso² Σ_mod (n,)."""
+        d, variance = errors.on(self.reflections.inv_d2)
+        return ErrorValues(d, variance * k_aniso**2)
+
+    def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> PosteriorResult:
+        r, e = self.reflections, self.estimator
+        return self.backend.intensity(
+            e.intensity[index], e.sigma_intensity[index], f_total[0, index], values.d[index], values.s[index],
+            r.epsilon[index], r.centric[index], derivatives,
+        )
+
+    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+        """−LL of the reflections ``index`` (k,)."""
+        found = self._call(values, f_total, index, derivatives)
+        return spread_evaluation(
+            found.minus_ll, found.gradient, found.information, index, len(self.reflections), derivatives
+        )
+
+    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
+        """|F_total|."""
+        return np.asarray(np.abs(f_total[0]))
+
+    def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
+        """As for amplitudes, with the posterior mean ⟨F exp(iφ)⟩ in the place of mF_o."""
+        r = self.reflections
+        index = np.flatnonzero(r.observed)
+        found = self._call(values, f_total, index, False)
+        best, fom = np.zeros(len(r), np.complex128), np.zeros(len(r))
+        best[index], fom[index] = found.best, found.fom
+        return posterior_coefficients(r, best, fom, values.d * f_total[0])
+
+
+def posterior_coefficients(reflections: Reflections, best: C128, fom: F64, calculated: C128) -> Coefficients:
+    """2⟨F⟩ − DF_c (acentric) or ⟨F⟩ (centric), and ⟨F⟩ − DF_c, of posterior means ⟨F exp(iφ)⟩ = ``best`` (n,); DF_c =
+    ``calculated`` (n,) where nothing was observed."""
+    observed = reflections.observed
+    fwt = np.where(observed, np.where(reflections.centric, best, 2.0 * best - calculated), calculated)
+    return Coefficients(fwt, np.where(observed, best - calculated, 0.0), fom)
+
+
+def plan_intensity(backend: Backend, reflections: Reflections) -> IntensityLikelihood:
+    """The likelihood of the intensities of ``reflections``, which must have them."""
+    r = reflections
+    assert r.intensity is not None and r.sigma_intensity is not None
+    f_obs = np.where(r.observed, r.f, 0.0)
+    plain = plan_sigmaa(
+        backend, f_obs, np.where(r.observed, r.sigma, 1.0), r.epsilon, r.centric, r.inv_d2, r.work, r.free
+    )
+    estimator = IntensityEstimator(
+        **{name: getattr(plain, name) for name in plain.__dataclass_fields__},
+        intensities=backend,
+        intensity=np.where(r.observed, r.intensity, 0.0),
+        sigma_intensity=np.where(r.observed, r.sigma_intensity, 1.0),
+    )
+    return IntensityLikelihood(backend, r, f_obs, estimator)
