@@ -191,14 +191,14 @@ class LikelihoodOptions:
     """What the model is refined against."""
 
     intensities: bool = option(
-        False, "Refine against intensities, also where amplitudes were chosen. Default where the file has no amplitudes."
+        False, "Refine against intensities also where amplitudes were chosen. Default where there are no amplitudes."
     )
     french_wilson: bool = option(
         False, "Where the file has intensities alone, refine against amplitudes made of them by French and Wilson's "
         "method instead.",
     )
     twin: bool = option(
-        False, "The crystal is a twin: find its laws, drop those that intensities or model refute, refine the fractions."
+        False, "The crystal is a twin: find its laws, drop those that data or model refute, refine the fractions."
     )
     twin_law: tuple[str, ...] = option(
         (), "Twin law to use with --twin instead of those found, such as -h,k,-l; may be given several times.",
