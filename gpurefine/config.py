@@ -139,8 +139,8 @@ class RefineOptions:
     adp: str = option(
         "iso",
         "Displacement parameters. iso: one B an atom (anisotropic atoms get their equivalent B); aniso: six parameters "
-        "an atom; mixed: each atom as in the input; auto: aniso or iso, by the number of working reflections per atom; "
-        "overall: one shift of all B; fixed: as in the input, not refined.",
+        "an atom; mixed: each atom as in the input; auto: aniso where there are ten working reflections an atom, else "
+        "iso with --tls domains; overall: one shift of all B; fixed: as in the input, not refined.",
         choices=("iso", "aniso", "mixed", "auto", "overall", "fixed"),
     )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
@@ -270,8 +270,9 @@ class GroupOptions:
     )
 
     tls: str | None = option(
-        None, "TLS groups: auto (one a chain, with what lies next to it), model (those of the model's header, with "
-        "their tensors), or a TLS file of REFMAC's.", metavar="auto|model|FILE",
+        None, "TLS groups: auto (one a chain, with what lies next to it), domains (chains cut into pieces of about 100 "
+        "residues), model (those of the model's header, with their tensors), or a TLS file of REFMAC's.",
+        metavar="auto|domains|model|FILE",
     )
     tls_groups: int | None = option(
         None, "Cut every chain into so many TLS groups, where the B of the model suggest.", metavar="N"
@@ -302,7 +303,7 @@ class GroupOptions:
     @property
     def tls_file(self) -> str | None:
         """The TLS file, where one is named."""
-        return None if self.tls in (None, "auto", "model") else self.tls
+        return None if self.tls in (None, "auto", "domains", "model") else self.tls
 
     @property
     def wants_tls(self) -> bool:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .config import Config
 from .errors import UsageError
 from .io.rigid_groups import find_rigid_groups, names_of
 from .io.structure import InputModel
-from .io.tls_groups import find_tls_groups, words
+from .io.tls_groups import find_tls_groups, has_polymer, words
 from .io.topology import ChemicalModel
+from .refinement.choose_terms import automatic_kind
 from .refinement.groups import MovingGroups, RigidPlan, TlsPlan
+
+
+def decide_displacements(config: Config, chemistry: ChemicalModel, n_work: int) -> tuple[Config, list[str]]:
+    """The options with ``--adp auto`` decided by ``n_work`` working reflections, and what the user is to be told.
+
+    Too few reflections for six parameters an atom suffice for twenty a domain: isotropic B come with TLS, where the
+    model has a polymer and no option names TLS groups.
+    """
+    if config.refine.adp != "auto":
+        return config, []
+    kind, reason = automatic_kind(chemistry.atoms, n_work)
+    groups, words = config.groups, {"aniso": "anisotropic", "iso": "isotropic"}[kind]
+    if kind == "iso" and not groups.wants_tls and has_polymer(chemistry):
+        groups, words = replace(groups, tls="domains"), "isotropic, with TLS groups of about 100 residues"
+    chosen = replace(config, refine=replace(config.refine, adp=kind), groups=groups)
+    return chosen, [f"Displacement parameters: {words} ({reason})."]
 
 
 def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -> tuple[MovingGroups, list[str]]:

@@ -18,7 +18,7 @@ from .checkpoints import Keeper, Start, check_problem, input_files, read_start
 from .config import GROUPS, Config, RefineOptions
 from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, UsageError
 from .fcalc import StructureFactors, structure_factors
-from .group_choice import choose_groups
+from .group_choice import choose_groups, decide_displacements
 from .io.anomalous_input import Scattering, with_anomalous
 from .io.atomic import SUFFIXES, check_output_folder
 from .io.measured_input import LikelihoodInput, likelihood_input
@@ -246,7 +246,9 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
     _tell(progress, [*model.messages, *about_source, *data.messages])
     with timer("topology"):
         chemistry = build_model(model.structure, data.crystal, config.chemistry, config.data.source)
-        groups, told = choose_groups(config, model, chemistry)
+        config, told = decide_displacements(config, chemistry, int(data.reflections.work.sum()))
+        groups, about_groups = choose_groups(config, model, chemistry)
+        told += about_groups
     _tell(progress, [*chemistry.messages, *told])
     if not data.reflections.work.any():
         raise InputError(f"No working reflection is left in {config.data_file}; check the free set and the limits.")

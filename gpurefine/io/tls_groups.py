@@ -26,6 +26,9 @@ Flags = NDArray[np.bool_]
 SHELL = 3.5
 """Å: waters and ligands this near to a group's atoms move with it."""
 
+DOMAIN = 100
+"""Residues of one TLS group of ``--tls domains``, about."""
+
 FEWEST_ATOMS = 20
 """Atoms without hydrogen that a chain must have to be a group of its own accord."""
 
@@ -50,7 +53,8 @@ def find_tls_groups(
     """The groups that ``--tls`` and ``--tls-groups`` ask for.
 
     Args:
-        choice: "auto", "model" or the name of a TLS file; n_groups: cut every chain into that many pieces instead.
+        choice: "auto", "domains", "model" or the name of a TLS file; n_groups: cut every chain into that many pieces
+            instead.
         reset: start from tensors of zero whatever the file says.
 
     Raises:
@@ -60,6 +64,9 @@ def find_tls_groups(
     table = atom_table(chemistry.structure)
     if n_groups is not None:
         assigned = _pieces(table, chemistry, n_groups)
+        return _groups(assigned, table, chemistry, None, False), list(assigned.messages)
+    if choice == "domains":
+        assigned = _pieces(table, chemistry, None)
         return _groups(assigned, table, chemistry, None, False), list(assigned.messages)
     if choice == "auto":
         assigned = by_chain(table, chemistry)
@@ -140,6 +147,15 @@ def assign(
     return Assigned(tuple(record.name for record in kept), member, tuple(messages)), kept
 
 
+def has_polymer(chemistry: ChemicalModel) -> bool:
+    """Whether a chain is large enough to move as a TLS group."""
+    table = atom_table(chemistry.structure)
+    own = table.polymer & ~table.hydrogen
+    return any(
+        (own & (table.chain == chain)).sum() >= FEWEST_ATOMS for chain in dict.fromkeys(table.chain[own].tolist())
+    )
+
+
 def words(groups: TlsGroups) -> str:
     """The groups in words, with their numbers of atoms."""
     counts = np.bincount(groups.member[groups.inside], minlength=len(groups))
@@ -184,8 +200,11 @@ def by_chain(table: AtomTable, chemistry: ChemicalModel) -> Assigned:
     return Assigned(tuple(names), _with_neighbours(member, table, chemistry), ())
 
 
-def _pieces(table: AtomTable, chemistry: ChemicalModel, n_groups: int) -> Assigned:
-    """Every chain of a polymer cut into ``n_groups`` pieces by the B of its atoms."""
+def _pieces(table: AtomTable, chemistry: ChemicalModel, n_groups: int | None) -> Assigned:
+    """Every chain of a polymer cut into ``n_groups`` pieces by the B of its atoms.
+
+    None: pieces of about :data:`DOMAIN` residues, of equal length where the B say nothing.
+    """
     atoms = chemistry.atoms
     member = np.full(len(table), -1, np.int32)
     names: list[str] = []
@@ -195,13 +214,18 @@ def _pieces(table: AtomTable, chemistry: ChemicalModel, n_groups: int) -> Assign
         if own.sum() < FEWEST_ATOMS or unfit(chemistry, own) is not None:
             continue
         b = atoms.b_iso[own]
-        if np.ptp(b) < 1e-3 * b.mean() and n_groups > 1:
+        keys, residue = np.unique(table.seqid[own], return_inverse=True)
+        count = max(1, round(len(keys) / DOMAIN)) if n_groups is None else n_groups
+        flat = bool(np.ptp(b) < 1e-3 * b.mean()) and count > 1
+        if flat and n_groups is not None:
             raise UsageError(
                 f"All B of chain {chain} are {b.mean():.1f} Å², which says nothing about rigid pieces for "
                 "--tls-groups; refine without TLS first, or give the groups by --tls FILE."
             )
-        keys, residue = np.unique(table.seqid[own], return_inverse=True)
-        starts = split_chain(atoms.xyz[own], b / EIGHT_PI2, residue.astype(np.intp), n_groups)
+        if flat:
+            starts = [k * len(keys) // count for k in range(count)]
+        else:
+            starts = split_chain(atoms.xyz[own], b / EIGHT_PI2, residue.astype(np.intp), count)
         whole = (table.chain == chain) & table.polymer
         piece = np.searchsorted(keys[starts], table.seqid[whole], side="right") - 1
         member[whole] = np.maximum(piece, 0) + len(names)
@@ -209,9 +233,11 @@ def _pieces(table: AtomTable, chemistry: ChemicalModel, n_groups: int) -> Assign
         texts = {int(k): str(t) for k, t in zip(table.seqid[own], table.seqid_text[own], strict=True)}
         spans = [f"{texts[int(keys[a])]}–{texts[int(keys[b - 1])]}" for a, b in zip(starts, ends, strict=True)]
         names += [f"{chain} {span}" for span in spans]
-        messages.append(f"Chain {chain} is cut into {len(spans)} TLS groups by its B: {', '.join(spans)}.")
+        if n_groups is not None or count > 1:
+            how = "of equal length" if flat else "by its B"
+            messages.append(f"Chain {chain} is cut into {len(spans)} TLS groups {how}: {', '.join(spans)}.")
     if not names:
-        raise InputError("The model has no polymer of 20 atoms or more that --tls-groups could cut.")
+        raise InputError("The model has no polymer of 20 atoms or more that could be cut into TLS groups.")
     return Assigned(tuple(names), _with_neighbours(member, table, chemistry), tuple(messages))
 
 

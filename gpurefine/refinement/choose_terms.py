@@ -40,17 +40,10 @@ def choose_displacements(atoms: Atoms, options: RefineOptions, n_work: int) -> D
     Args:
         n_work: number of working reflections; ``auto`` decides by it, never by the free set.
     """
-    kind, messages = options.adp, []
+    kind, messages = options.adp, list[str]()
     if kind == "auto":
-        heavy = int((~atoms.is_hydrogen & (atoms.occ > 0.0)).sum())
-        share = n_work / max(heavy, 1)
-        kind = "aniso" if share >= ANISO_FROM else "iso"
-        words = {"aniso": "anisotropic", "iso": "isotropic"}
-        side = "at least" if kind == "aniso" else "fewer than"
-        messages.append(
-            f"Displacement parameters: {words[kind]} (--adp auto: {share:.1f} working reflections per atom without "
-            f"hydrogen, {side} {ANISO_FROM:g})."
-        )
+        kind, reason = automatic_kind(atoms, n_work)
+        messages.append(f"Displacement parameters: {kind} ({reason}).")
     if kind == "iso" and atoms.is_aniso.any():
         n_aniso = int((atoms.is_aniso & ~atoms.is_hydrogen).sum())
         messages.append(
@@ -70,6 +63,14 @@ def choose_displacements(atoms: Atoms, options: RefineOptions, n_work: int) -> D
         messages.append("No atom of the model is anisotropic: --adp mixed is the same as --adp iso.")
         kind = "iso"
     return Displacements(kind, atoms, messages)
+
+
+def automatic_kind(atoms: Atoms, n_work: int) -> tuple[str, str]:
+    """What ``--adp auto`` takes, aniso or iso, and why: the working reflections for each atom but hydrogens."""
+    heavy = int((~atoms.is_hydrogen & (atoms.occ > 0.0)).sum())
+    share = n_work / max(heavy, 1)
+    kind, side = ("aniso", "at least") if share >= ANISO_FROM else ("iso", "fewer than")
+    return kind, f"--adp auto: {share:.1f} working reflections per atom without hydrogen, {side} {ANISO_FROM:g}"
 
 
 def displacement_terms(

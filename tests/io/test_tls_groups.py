@@ -14,7 +14,7 @@ import gpurefine
 from gpurefine.config import RefineOptions
 from gpurefine.constants import DEGREE
 from gpurefine.errors import InputError, UsageError
-from gpurefine.io.tls_groups import find_tls_groups
+from gpurefine.io.tls_groups import find_tls_groups, has_polymer
 from gpurefine.model.special import find_special_positions
 from gpurefine.refinement import refine as loop
 from gpurefine.refinement.objective import Objective
@@ -56,6 +56,26 @@ def test_groups_cut_by_b(problem: Any) -> None:
     groups, told = find_tls_groups("auto", 2, False, problem.model, uneven)
     assert len(groups) == 2 and "cut into 2 TLS groups" in told[0]
     assert abs(int(groups.ranges[0][0].last) - 59) <= 1
+
+
+def test_domains(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of about so many residues, by B where these tell, of equal length where they do not."""
+    chemistry = problem.chemistry
+    assert has_polymer(chemistry)
+    number = np.array([int(label.split("/")[1]) for label in chemistry.labels])
+    water = np.array(["/HOH/" in label for label in chemistry.labels])
+    n_residues = len(np.unique(number[~water]))
+    groups, told = find_tls_groups("domains", None, False, problem.model, chemistry)
+    assert len(groups) == max(1, round(n_residues / 100)) and told == ([] if len(groups) == 1 else told)
+    monkeypatch.setattr("gpurefine.io.tls_groups.DOMAIN", n_residues / 3.0)
+    groups, told = find_tls_groups("domains", None, False, problem.model, chemistry)
+    assert len(groups) == 3 and "of equal length" in told[0]
+    residues = [len(np.unique(number[(groups.member == g) & ~water])) for g in range(3)]
+    assert max(residues) - min(residues) <= 1
+    b = np.where(number < 60, 20.0, 60.0 + 0.02 * (chemistry.atoms.xyz[:, 0] - 20.0) ** 2)
+    uneven = replace(chemistry, atoms=replace(chemistry.atoms, b_iso=b))
+    groups, told = find_tls_groups("domains", None, False, problem.model, uneven)
+    assert len(groups) == 3 and "by its B" in told[0]
 
 
 def test_what_is_wrong_with_groups_is_told(problem: Any, tmp_path: Path) -> None:

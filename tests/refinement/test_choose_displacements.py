@@ -14,6 +14,7 @@ import pytest
 import gpurefine
 from gpurefine.config import RefineOptions
 from gpurefine.constants import EIGHT_PI2
+from gpurefine.group_choice import decide_displacements
 from gpurefine.model.tensors import TRACE
 from gpurefine.refinement.choose_terms import choose_displacements
 
@@ -68,6 +69,21 @@ def test_automatic_choice_goes_by_working_reflections_per_atom(atoms: Any, share
     chosen = choose_displacements(atoms, RefineOptions(adp="auto"), round(share * heavy))
     assert chosen.kind == kind
     assert word in chosen.messages[0] and f"{share:.1f} working reflections" in chosen.messages[0]
+
+
+def test_few_reflections_bring_tls(problem: Any) -> None:
+    """--adp auto is decided for the whole job: aniso, or iso with TLS unless groups are named."""
+    chemistry, config = problem.chemistry, replace(problem.config, refine=RefineOptions(adp="auto"))
+    heavy = int((~chemistry.atoms.is_hydrogen).sum())
+    many, told = decide_displacements(config, chemistry, 12 * heavy)
+    assert many.refine.adp == "aniso" and not many.groups.wants_tls and "anisotropic" in told[0]
+    few, told = decide_displacements(config, chemistry, 5 * heavy)
+    assert few.refine.adp == "iso" and few.groups.tls == "domains"
+    assert "TLS groups of about 100 residues" in told[0] and "5.0 working" in told[0]
+    assert few.cycles == config.cycles + few.groups.tls_cycles
+    own = replace(config, groups=replace(config.groups, tls="auto"))
+    assert decide_displacements(own, chemistry, 5 * heavy)[0].groups.tls == "auto"
+    assert decide_displacements(problem.config, chemistry, 5 * heavy) == (problem.config, [])
 
 
 def test_anisotropic_refinement_from_file_to_file(problem: Any, tmp_path: Path) -> None:
