@@ -99,6 +99,20 @@ __device__ __forceinline__ void gather(const int* centre, const float* sphere, c
 }
 
 extern "C" __global__ void __launch_bounds__(128)
+spread_iso_1(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss, int m,
+             const float* __restrict__ cell, int nu, int nv, int nw, int mode, const float* __restrict__ scale,
+             void* map) {
+    spread<1>(centre, sphere, gauss, m, cell, nu, nv, nw, mode, scale, map);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
+spread_iso_2(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss, int m,
+             const float* __restrict__ cell, int nu, int nv, int nw, int mode, const float* __restrict__ scale,
+             void* map) {
+    spread<2>(centre, sphere, gauss, m, cell, nu, nv, nw, mode, scale, map);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
 spread_iso_3(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss, int m,
              const float* __restrict__ cell, int nu, int nv, int nw, int mode, const float* __restrict__ scale,
              void* map) {
@@ -113,6 +127,20 @@ spread_iso_5(const int* __restrict__ centre, const float* __restrict__ sphere, c
 }
 
 extern "C" __global__ void __launch_bounds__(128)
+tangent_iso_1(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
+              const float* __restrict__ shift, int m, const float* __restrict__ cell, int nu, int nv, int nw, int mode,
+              const float* __restrict__ scale, void* map) {
+    tangent<1>(centre, sphere, gauss, shift, m, cell, nu, nv, nw, mode, scale, map);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
+tangent_iso_2(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
+              const float* __restrict__ shift, int m, const float* __restrict__ cell, int nu, int nv, int nw, int mode,
+              const float* __restrict__ scale, void* map) {
+    tangent<2>(centre, sphere, gauss, shift, m, cell, nu, nv, nw, mode, scale, map);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
 tangent_iso_3(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
               const float* __restrict__ shift, int m, const float* __restrict__ cell, int nu, int nv, int nw, int mode,
               const float* __restrict__ scale, void* map) {
@@ -124,6 +152,22 @@ tangent_iso_5(const int* __restrict__ centre, const float* __restrict__ sphere, 
               const float* __restrict__ shift, int m, const float* __restrict__ cell, int nu, int nv, int nw, int mode,
               const float* __restrict__ scale, void* map) {
     tangent<5>(centre, sphere, gauss, shift, m, cell, nu, nv, nw, mode, scale, map);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 1)
+gather_iso_1(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
+             const int* __restrict__ list, int m, const float* __restrict__ cell, int nu, int nv, int nw,
+             const float* __restrict__ map, const double* __restrict__ weight, double* __restrict__ out_xyz,
+             double* __restrict__ out_b, double* __restrict__ out_q) {
+    gather<1>(centre, sphere, gauss, list, m, cell, nu, nv, nw, map, weight, out_xyz, out_b, out_q);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 1)
+gather_iso_2(const int* __restrict__ centre, const float* __restrict__ sphere, const float* __restrict__ gauss,
+             const int* __restrict__ list, int m, const float* __restrict__ cell, int nu, int nv, int nw,
+             const float* __restrict__ map, const double* __restrict__ weight, double* __restrict__ out_xyz,
+             double* __restrict__ out_b, double* __restrict__ out_q) {
+    gather<2>(centre, sphere, gauss, list, m, cell, nu, nv, nw, map, weight, out_xyz, out_b, out_q);
 }
 
 extern "C" __global__ void __launch_bounds__(128, 1)

@@ -13,7 +13,7 @@ from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from .device import DeviceArray
 from .maps import DeviceMap, MapOps
 
-SIZES = (3, 5)
+SIZES = {"iso": (1, 2, 3, 5), "aniso": (3, 5)}
 """Numbers of Gaussians that the kernels are written for; form factors are padded to the next."""
 
 TILE = 8
@@ -35,7 +35,7 @@ class _Grid:
     frac: DeviceArray
     cell: DeviceArray
     reach: DeviceArray
-    width: int
+    width: dict[str, int]
     tiles: int
 
 
@@ -76,15 +76,16 @@ class DensityOps(MapOps):
 
     def _make_grid(self, plan: DensityPlan) -> _Grid:
         n_gauss = plan.gauss_a.shape[1]
-        if n_gauss > max(SIZES):
-            raise NumericalError(f"A form factor has {n_gauss} Gaussians; the CUDA kernels take {max(SIZES)}.")
+        if n_gauss > max(SIZES["iso"]):
+            raise NumericalError(f"A form factor has {n_gauss} Gaussians; the CUDA kernels take {max(SIZES['iso'])}.")
         steps = plan.orth / np.array(plan.shape)
         reach = np.linalg.norm(plan.frac, axis=1) * plan.shape
         cell = [steps[0, 0], steps[0, 1], steps[1, 1], steps[0, 2], steps[1, 2], steps[2, 2], reach[0], reach[1]]
         return _Grid(
             self.fixed(plan.gauss_a, np.float64), self.fixed(plan.gauss_b, np.float64),
             self.fixed(plan.frac, np.float64), self.fixed(np.array(cell), np.float32),
-            self.fixed(reach, np.float32), min(s for s in SIZES if s >= n_gauss),
+            self.fixed(reach, np.float32),
+            {name: next(size for size in sizes if size >= n_gauss) for name, sizes in SIZES.items()},
             int(np.prod([-(-n // TILE) for n in plan.shape])),
         )
 
@@ -126,14 +127,14 @@ class DensityOps(MapOps):
             made = _Spheres(
                 name, index, m, self.buffer(f"{name}.centre", (m, 3), np.int32),
                 self.buffer(f"{name}.sphere", (m, 4), np.float32),
-                self.buffer(f"{name}.gauss", (m, size * grid.width), np.float32),
+                self.buffer(f"{name}.gauss", (m, size * grid.width[name]), np.float32),
                 self.buffer(f"{name}.shift", (m, 5 if name == "iso" else 10), np.float32) if tangent else None,
                 self.buffer(f"{name}.bound", (m, 2), np.float32),
             )
             self.launch(
                 f"prepare_{name}", m, moving.xyz, moving.b_iso if name == "iso" else moving.u_aniso, moving.weight,
                 moving.kind, index, np.int32(m), grid.gauss_a, grid.gauss_b, np.int32(plan.gauss_a.shape[1]),
-                np.int32(grid.width), np.float64(plan.blur), np.float64(plan.cutoff), grid.frac,
+                np.int32(grid.width[name]), np.float64(plan.blur), np.float64(plan.cutoff), grid.frac,
                 *map(np.int32, plan.shape), v_xyz, v_b if name == "iso" else v_u, v_weight, made.centre, made.sphere,
                 made.gauss, made.shift, made.bound, peak,
             )
@@ -151,7 +152,7 @@ class DensityOps(MapOps):
         for part in spheres:
             shift = (part.shift,) if part.shift is not None else ()
             self.launch_warps(
-                f"{kernel}_{part.name}_{grid.width}", part.m, part.centre, part.sphere, part.gauss, *shift,
+                f"{kernel}_{part.name}_{grid.width[part.name]}", part.m, part.centre, part.sphere, part.gauss, *shift,
                 np.int32(part.m), grid.cell, *shape, np.int32(mode), scale, target,
             )
         threads = min(n, 1 << 20)
@@ -209,7 +210,7 @@ class DensityOps(MapOps):
         xyz, b_iso, u_aniso, weight = out[: 3 * n], out[3 * n : 4 * n], out[4 * n : 10 * n], out[10 * n :]
         for part in spheres:
             self.launch_warps(
-                f"gather_{part.name}_{grid.width}", part.m, part.centre, part.sphere, part.gauss, part.list,
+                f"gather_{part.name}_{grid.width[part.name]}", part.m, part.centre, part.sphere, part.gauss, part.list,
                 np.int32(part.m), grid.cell, *map(np.int32, plan.shape), slope, moving.weight, xyz,
                 b_iso if part.name == "iso" else u_aniso, weight,
             )
