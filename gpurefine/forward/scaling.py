@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..backend.ops import ScaleOps
 from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
+from ..model.thinning import thinned
 from .anisotropy import anisotropy_columns, invariant_tensors
 
 F64 = NDArray[np.float64]
@@ -32,6 +33,9 @@ S_END_MASK = 0.4
 TIE_ISO = 0.02
 TIE_MASK = 0.02
 """Ties of ln k_iso to 0 and of k_mask to its exponential form, in units of the data's own information per knot."""
+
+ENOUGH = 150_000
+"""Reflections from which the two dozen parameters of a scale are known far better than R can tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,13 +138,18 @@ class Scaling:
         self, f_obs: F64, f_protein: C128, f_mask: C128 | None, work: NDArray[np.bool_], start: Scale | None,
         iterations: int = 8,
     ) -> Scale:
-        """Fit to the working reflections; ``start`` (the last cycle's scale) saves most of the iterations.
+        """Fit to the working reflections, :data:`ENOUGH` of them if there are more.
+
+        ``start`` (the last cycle's scale) saves most of the iterations.
 
         Args:
             f_obs: (n,) amplitudes; f_protein, f_mask: (n,) model; work: (n,) which reflections to fit.
         """
         from .scale_fit import ScaleFit  # the fit needs this module's classes
 
+        some = np.zeros(len(work), bool)
+        some[thinned(np.flatnonzero(work), ENOUGH)] = True
+        work = some
         fit = ScaleFit(self, f_obs, f_protein, f_mask, work)
         scale = start
         if scale is None:

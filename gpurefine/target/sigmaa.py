@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import TargetOps
 from ..backend.plans import SigmaaResult
+from ..model.thinning import thinned
 from .selection import Selection
 from .shells import Hats, smoothed, solve_bands
 
@@ -28,6 +29,9 @@ MIN_FREE = 100
 PER_SHELL = 50
 MAX_SHELLS = 30
 D_MAX = 1.2
+ENOUGH = 200_000
+"""Working reflections from which thirty values of D are known to a few thousandths."""
+
 COLD_ITERATIONS = 40
 WARM_ITERATIONS = 5
 """Scoring steps at most: from the moments, and from the last cycle's values, which are nearly right already."""
@@ -141,7 +145,7 @@ def plan_sigmaa(
     free: NDArray[np.bool_],
 ) -> SigmaAEstimator:
     """Choose shells for reflections (n,) of which ``work`` and ``free`` (n,) bool are refined and tested against."""
-    work_index, free_index = np.flatnonzero(work), np.flatnonzero(free)
+    work_index, free_index = thinned(np.flatnonzero(work), ENOUGH), np.flatnonzero(free)
     uses_free = len(free_index) >= MIN_FREE
     estimate = free_index if uses_free else work_index
     n_shell = int(np.clip(len(estimate) // PER_SHELL, 1, MAX_SHELLS if uses_free else 20))
