@@ -112,7 +112,7 @@ def _twinning(
                 f"({group})."
             ]
         words = [f"{law.name} with R_merge {s.r_merge:.2f}, fraction about {s.fraction:.2f}" for law, s in laws]
-        return [f"{head}; twin law {'; '.join(words)}."]
+        return [f"{head}; twin law {'; '.join(words)}: --twin models it."]
     close = [(law, s) for law, s in related if s.r_merge < SYMMETRY_R]
     if close:
         law, s = close[0]

@@ -64,7 +64,8 @@ def test_partial_twins_are_named_with_their_law(alpha):
     assert statistics(data)[0] == pytest.approx(2.0 - 2.0 * alpha * (1.0 - alpha), abs=0.07)
     told = data.signs()
     assert len(told) == 1 and told[0].startswith("Twinning:") and data.law.name in told[0]
-    assert float(told[0].rstrip(".").split("fraction about ")[1]) == pytest.approx(alpha, abs=0.05)
+    assert float(told[0].split("fraction about ")[1].split(":")[0]) == pytest.approx(alpha, abs=0.05)
+    assert told[0].endswith(": --twin models it.")
 
 
 @pytest.mark.parametrize("seed", range(12))
