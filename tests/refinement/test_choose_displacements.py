@@ -16,7 +16,10 @@ from gpurefine.config import RefineOptions
 from gpurefine.constants import EIGHT_PI2
 from gpurefine.group_choice import decide_displacements
 from gpurefine.model.tensors import TRACE
+from gpurefine.refinement import refine as loop
+from gpurefine.refinement.checkpoint import from_plain, restore, take, to_plain
 from gpurefine.refinement.choose_terms import choose_displacements
+from gpurefine.refinement.setup import build_objective
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,25 @@ def test_anisotropic_refinement_from_file_to_file(problem: Any, tmp_path: Path) 
         lowest = min(lowest, np.linalg.eigvalsh(u)[0])
         assert a.atom.b_iso == pytest.approx(EIGHT_PI2 * np.trace(u) / 3.0, abs=0.02)
     assert lowest > 0.004
+
+
+def test_anisotropic_refinement_goes_on_from_a_checkpoint_bit_for_bit(problem: Any) -> None:
+    chemistry, options = problem.chemistry, problem.config.refine
+
+    def objective() -> Any:
+        return build_objective(
+            problem.backend, chemistry.atoms, chemistry.topology, chemistry.labels, problem.data.crystal,
+            problem.data.reflections, problem.scattering.form_factors, problem.config.solvent, options, problem.timer,
+        )[0]
+
+    straight = loop.start(objective(), options)
+    loop.run_cycle(straight, options)
+    # as if the last step had been short
+    straight.objective.length = 0.7
+    kept = from_plain(*to_plain(take(straight)))
+    loop.run_cycle(straight, options)
+    again = restore(objective(), kept)
+    loop.run_cycle(again, options)
+    assert again.objective.length == straight.objective.length
+    for name in ("xyz", "b_iso", "u_aniso"):
+        assert np.array_equal(getattr(again.state.values, name), getattr(straight.state.values, name)), name
