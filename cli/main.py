@@ -18,6 +18,7 @@ from .freer import freer
 from .info import info
 from .maps import maps
 from .refine import refine
+from .truncate import truncate
 
 
 class WorkflowGroup(click.Group):
@@ -43,7 +44,7 @@ def commands() -> None:
     """
 
 
-for command in (refine, maps, fcalc, dictionary, freer, info, example):
+for command in (refine, maps, fcalc, dictionary, freer, truncate, info, example):
     commands.add_command(command)
 
 

@@ -134,15 +134,18 @@ class TwinLikelihood:
         # whole groups: a measurement without those of its mates says little and takes long to integrate
         work = self.plain.work[self.twin.orbit[self.plain.work] % max(1, len(self.plain.work) // SAMPLE) == 0]
         everywhere = Hats.of(r.inv_d2, start.knots)
+        last: tuple[F64, F64] | None = None
         for _ in range(iterations):
             step = self._slopes(work, amplitude, k_aniso, everywhere, d, log_s, fractions)
-            fractions = self._moved(fractions, step)
+            before = fractions
+            fractions, slope = self._moved(fractions, step, last)
+            last = before, slope
             move = np.clip(_solve(everywhere, step.slope_d, step.info_d, d, SMOOTHING / 0.01, 1.0), -0.2, 0.2)
             d = np.clip(d + move, 0.02, D_MAX)
             step = self._slopes(self.plain.estimate, amplitude, k_aniso, everywhere, d, log_s, fractions)
             rise = np.clip(_solve(everywhere, step.slope_s, step.info_s, log_s, SMOOTHING, 1e-3), -1.5, 1.5)
             log_s = log_s + rise
-            if max(np.abs(move).max(), 0.3 * np.abs(rise).max()) < 3e-3:
+            if max(np.abs(move).max(), 0.3 * np.abs(rise).max(), np.abs(fractions - before).max()) < 3e-3:
                 break
         return TwinErrors(start.knots, d, log_s, fractions)
 
@@ -185,17 +188,24 @@ class TwinLikelihood:
         return _Slopes(**slopes, fractions=found.fraction_slope)
 
     @staticmethod
-    def _moved(fractions: F64, step: _Slopes) -> F64:
-        """One scoring step with Σα = 1: the first fraction makes up for the others.
+    def _moved(fractions: F64, step: _Slopes, last: tuple[F64, F64] | None) -> tuple[F64, F64]:
+        """The fractions after one step, and their slopes before it; Σα = 1: the first makes up for the others.
 
-        The information is the mean square of the groups' slopes: weak mates, which too large a fraction would make
-        negative, tell more than any variance of the intensities says.
+        The first step has the mean square of the groups' slopes as information: weak mates, which too large a fraction
+        would make negative, tell more than any variance of the intensities says.  With a poor model single groups make
+        that far too large; later steps take the curvature from the change of the slopes since ``last``.
         """
-        slope = step.fractions[:, 1:] - step.fractions[:, :1]
-        normal = slope.T @ slope
+        slopes = step.fractions[:, 1:] - step.fractions[:, :1]
+        slope = slopes.sum(axis=0)
+        normal = slopes.T @ slopes
         normal = normal + (1e-6 * np.trace(normal) + 1e-9) * np.eye(len(normal))
-        shift = np.clip(-np.linalg.solve(normal, slope.sum(axis=0)), -0.1, 0.1)
-        return _normal(np.concatenate([[fractions[0] - shift.sum()], fractions[1:] + shift]))
+        shift = -np.linalg.solve(normal, slope)
+        if last is not None:
+            moved, change = fractions[1:] - last[0][1:], slope - last[1]
+            bent = moved * change > 1e-12 * np.abs(slope)
+            shift = np.where(bent, -slope * moved / np.where(bent, change, 1.0), 4.0 * shift)
+        shift = np.clip(shift, -0.1, 0.1)
+        return _normal(np.concatenate([[fractions[0] - shift.sum()], fractions[1:] + shift])), slope
 
     def values(self, errors: TwinErrors, k_aniso: F64) -> TwinValues:
         """D, k_aniso² Σ_mod (n,) and the fractions."""
