@@ -51,7 +51,7 @@ FULL = Config(
         rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0,
         tls="a.tls", tls_groups=3, tls_cycles=4, tls_reset=True, tls_residual_b=True,
     ),
-    RunOptions("cpu", 2, True, True),
+    RunOptions("cpu", 2, True, True, True),
 )  # fmt: skip
 
 
