@@ -135,8 +135,9 @@ def test_limits(backend: Any, centric: bool) -> None:
     assert not native.gradient[1:].any() and not native.slope[[1, 2, 4, 5, 6]].any()
     derivative = siras(backend, [np.nan, *fo[1:, 0]], PLAIN, centric, True)
     assert derivative.minus_ll[0] == pytest.approx(float(sad.minus_ll[0]), abs=1e-12)
-    np.testing.assert_array_equal(derivative.gradient[1:], sad.gradient)
-    np.testing.assert_array_equal(derivative.information[1:], sad.information)
+    # to rounding: the two may come from different implementations (a GPU has a kernel for one of them only)
+    np.testing.assert_allclose(derivative.gradient[1:], sad.gradient, rtol=1e-12)
+    np.testing.assert_allclose(derivative.information[1:], sad.information, rtol=1e-12)
 
 
 def test_extremes_stay_finite() -> None:
