@@ -211,8 +211,6 @@ class LikelihoodOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.intensities and self.french_wilson:
-            raise UsageError("--intensities and --french-wilson contradict each other; give one of them.")
         for flag, given in (("--twin-law", bool(self.twin_law)), ("--fix-free", self.fix_free)):
             if given and not self.twin:
                 raise UsageError(f"{flag} needs --twin.")

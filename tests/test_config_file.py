@@ -45,7 +45,7 @@ FULL = Config(
         cycles=3, weight="0.5", rmsz="0.4,0.9", adp="fixed", fix_xyz=True, adp_weight=2.0, reset_b=25.0, shake=0.2,
         shake_seed=4,
     ),
-    LikelihoodOptions(False, True, True, ("k,h,-l",), True, 0.5),
+    LikelihoodOptions(True, True, True, ("k,h,-l",), True, 0.5),
     AnomalousOptions(True, 0.98, ("Se,-8,4",), True),
     GroupOptions(
         rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0,

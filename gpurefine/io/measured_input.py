@@ -105,6 +105,8 @@ def likelihood_input(data: DataSet, options: LikelihoodOptions, anomalous: bool)
     Raises:
         UsageError, InputError: the data have not what an option asks for.
     """
+    if options.intensities and options.french_wilson:
+        raise UsageError("--intensities and --french-wilson contradict each other; give one of them.")
     if anomalous:
         for flag, given in (("--twin", options.twin), ("--intensities", options.intensities)):
             if given:
