@@ -283,7 +283,26 @@ class GroupOptions:
         False, "Write B without the motion of the TLS groups, which then has to be added by whoever uses the model."
     )
 
+    refine_occupancies: bool = option(
+        False, "Refine occupancies of alternative conformers, those of one residue summing to 1."
+    )
+    occupancy_groups: str | None = option(
+        None, "File of occupancy groups in REFMAC's keywords (occupancy group id …, occupancy group alts …).",
+        metavar="FILE",
+    )
+    occupancy_of: tuple[str, ...] = option(
+        (), "Refine the occupancy of residues between 0 and 1: waters, ligands, a residue's name, or one residue such "
+        "as A/301; may be given several times.", metavar="WHAT",
+    )
+
+    occupancy_cycles: int = option(
+        3, "Number of cycles that refine occupancies alone, before B of a wrong conformer has grown; the cycles of the "
+        "atoms refine them too.", metavar="N",
+    )
+
     def __post_init__(self) -> None:
+        if self.occupancy_cycles < 0:
+            raise UsageError("--occupancy-cycles must be 0 or more.")
         if self.tls_groups is not None and self.tls_groups < 1:
             raise UsageError("--tls-groups must be 1 or more.")
         if self.tls_cycles < 0:
@@ -296,12 +315,17 @@ class GroupOptions:
     @property
     def files(self) -> tuple[str, ...]:
         """The files that groups are read from."""
-        return tuple(name for name in (self.rigid_file, self.tls_file) if name)
+        return tuple(name for name in (self.rigid_file, self.tls_file, self.occupancy_groups) if name)
 
     @property
     def tls_file(self) -> str | None:
         """The TLS file, where one is named."""
         return None if self.tls in (None, "auto", "domains", "model") else self.tls
+
+    @property
+    def wants_occupancies(self) -> bool:
+        """Whether occupancies are refined."""
+        return bool(self.refine_occupancies or self.occupancy_groups or self.occupancy_of)
 
     @property
     def wants_tls(self) -> bool:
@@ -379,7 +403,8 @@ class Config:
         """Number of cycles of all stages."""
         groups = self.groups
         rigid = groups.rigid_cycles if groups.wants_rigid else 0
-        return self.refine.cycles + rigid + (groups.tls_cycles if groups.wants_tls else 0)
+        occupancies = groups.occupancy_cycles if groups.wants_occupancies else 0
+        return self.refine.cycles + rigid + occupancies + (groups.tls_cycles if groups.wants_tls else 0)
 
     def output(self, suffix: str) -> Path:
         """Path of the output file with ``suffix`` (".mtz")."""

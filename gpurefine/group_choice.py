@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .config import Config
 from .errors import UsageError
+from .io.occupancy_groups import find_occupancy_groups
 from .io.rigid_groups import find_rigid_groups, names_of
 from .io.structure import InputModel
 from .io.tls_groups import find_tls_groups, has_polymer, words
@@ -50,4 +51,8 @@ def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -
         groups, told = find_tls_groups(options.tls or "auto", options.tls_groups, options.tls_reset, model, chemistry)
         messages += [*told, f"TLS groups: {words(groups)}."]
         tls = TlsPlan(groups, options.tls_cycles)
-    return MovingGroups(rigid, tls), messages
+    occupancies = None
+    if options.wants_occupancies:
+        occupancies, told = find_occupancy_groups(options, chemistry)
+        messages += told
+    return MovingGroups(rigid, tls, occupancies, options.occupancy_cycles), messages

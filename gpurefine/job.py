@@ -184,6 +184,7 @@ class Problem:
             structure = update_structure(
                 self.chemistry, values.xyz, values.b_iso, self.config.chemistry.write_hydrogens,
                 not values.u_aniso.any(), values.u_aniso,
+                None if self.groups.occupancies is None else values.occ,
             )
             messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
             device = f"{self.backend.name}, {self.backend.threads} threads"

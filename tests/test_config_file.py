@@ -49,7 +49,8 @@ FULL = Config(
     AnomalousOptions(True, 0.98, ("Se,-8,4",), True),
     GroupOptions(
         rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0,
-        tls="a.tls", tls_groups=3, tls_cycles=4, tls_reset=True, tls_residual_b=True,
+        tls="a.tls", tls_groups=3, tls_cycles=4, tls_reset=True, tls_residual_b=True, refine_occupancies=True,
+        occupancy_groups="occ.txt", occupancy_of=("waters",), occupancy_cycles=2,
     ),
     RunOptions("cpu", 2, True, True, True),
 )  # fmt: skip

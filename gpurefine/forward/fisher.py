@@ -60,7 +60,7 @@ class InformationShells:
         unit = self.backend.shell_products(b, atoms.kind, s2, form, columns)
         scaled = unit * (atoms.weight**2)[:, None]
         xyz = full_tensors(scaled[:, :6])
-        by_weight = np.where(atoms.weight != 0.0, unit[:, 7], 0.0)
+        by_weight = unit[:, 7].copy()
         tensors = None
         if atoms.is_aniso.any():
             own = atoms.is_aniso

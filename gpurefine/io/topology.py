@@ -122,7 +122,8 @@ def residue_examples(st: gemmi.Structure) -> dict[str, str]:
 
 
 def update_structure(
-    model: ChemicalModel, xyz: F64, b_iso: F64, with_hydrogens: bool, drop_aniso: bool, u_aniso: F64 | None = None
+    model: ChemicalModel, xyz: F64, b_iso: F64, with_hydrogens: bool, drop_aniso: bool, u_aniso: F64 | None = None,
+    occ: F64 | None = None,
 ) -> gemmi.Structure:
     """A copy of the model's structure with new positions (n, 3) Å and isotropic B (n,) Å².
 
@@ -133,17 +134,21 @@ def update_structure(
         with_hydrogens: keep hydrogens.
         drop_aniso: remove anisotropic displacement parameters.
         u_aniso: (n, 6) Å², 11 22 33 12 13 23, new ones where not zero; those of atoms whose row is zero are removed.
+        occ: (n,) new occupancies.
     """
     st = model.structure.clone()
     position, none = gemmi.Position, gemmi.SMat33f(0, 0, 0, 0, 0, 0)
     place = iter(zip(xyz.tolist(), b_iso.tolist(), strict=True))
     tensors = None if drop_aniso or u_aniso is None else iter(u_aniso.tolist())
+    occupancies = None if occ is None else iter(occ.tolist())
     for chain in st[0]:
         for residue in chain:
             for atom in residue:
                 (x, y, z), b = next(place)
                 atom.pos = position(x, y, z)
                 atom.b_iso = b
+                if occupancies is not None:
+                    atom.occ = next(occupancies)
                 if drop_aniso:
                     atom.aniso = none
                 elif tensors is not None:

@@ -43,7 +43,7 @@ class GroupOccupancies:
     groups: OccupancyGroups
     slot: NDArray[np.intp]
     name: str = "occupancies"
-    limit: float = 0.3
+    limit: float = 1.0
     by_occupancy: bool = True
 
     @staticmethod

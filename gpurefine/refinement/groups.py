@@ -7,9 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.atoms import Atoms
+from ..model.occupancy import OccupancyGroups
 from ..model.tls import TlsGroups, TlsResult
+from ..params.occupancy import GroupOccupancies
 from ..params.rigid import RigidBodies
 from ..params.tls import TlsMotion
+from ..params.values import AtomValues
 from .refine import Refinement
 from .terms import Stage, Term
 
@@ -56,6 +60,8 @@ class MovingGroups:
 
     rigid: RigidPlan | None = None
     tls: TlsPlan | None = None
+    occupancies: OccupancyGroups | None = None
+    occupancy_cycles: int = 0
 
 
 def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:
@@ -94,3 +100,11 @@ def tls_result(refinement: Refinement, residual: bool) -> TlsResult | None:
     mean = np.bincount(groups.member[inside], motion[inside], minlength=len(groups)) / np.maximum(count, 1)
     cycles = sum(record.stage == "TLS" for record in refinement.cycles)
     return TlsResult(groups, values.tls, mean, residual, cycles)
+
+
+def start_occupancies(atoms: Atoms, groups: OccupancyGroups) -> tuple[Atoms, GroupOccupancies]:
+    """The atoms with occupancies that the constraints allow, and the parameters."""
+    kind = GroupOccupancies.of(groups)
+    occ = kind.begin(AtomValues.of(atoms)).occ
+    factor = np.divide(atoms.scattering_weight, atoms.occ, out=np.ones(len(atoms)), where=atoms.occ != 0.0)
+    return replace(atoms, occ=occ, scattering_weight=occ * factor), kind

@@ -26,7 +26,7 @@ from ..restraints.riding import HydrogenIdealiser
 from .choose_likelihood import choose_likelihood
 from .choose_terms import choose_displacements, displacement_terms
 from .experiment import Experiment
-from .groups import MovingGroups, rigid_stages, tls_stage
+from .groups import MovingGroups, rigid_stages, start_occupancies, tls_stage
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
@@ -95,6 +95,10 @@ def build_objective(
         atoms, tls, told = start_motion(atoms, groups.tls.groups, special, options.reset_b is not None)
         chosen = replace(chosen, atoms=atoms)
         messages += told
+    occupancies = None
+    if groups.occupancies is not None:
+        atoms, occupancies = start_occupancies(atoms, groups.occupancies)
+        chosen = replace(chosen, atoms=atoms)
     with timer("plan"):
         likelihood = choose_likelihood(backend, reflections, anomalous, measured)
         experiment = Experiment(
@@ -120,7 +124,11 @@ def build_objective(
             terms.append(Term(Positions(topology.parent, special), positions))
         displacements, tensors = displacement_terms(chosen, special, adp, backend)
         terms += displacements
+        if occupancies is not None:
+            terms.append(Term(occupancies))
         stages: tuple[Stage, ...] = (Stage("atoms", options.cycles, tuple(terms)),)
+        if occupancies is not None:
+            stages = (Stage("occupancies", groups.occupancy_cycles, (Term(occupancies),)), *stages)
         if groups.tls is not None and tls is not None:
             stages = (tls_stage(groups.tls, tls, atoms.is_aniso), *stages)
         if groups.rigid is not None:

@@ -136,3 +136,12 @@ def test_tls_cycles_lower_the_target(tls_problem: Any) -> None:
     assert records[-1].r_work < state.cycles[0].r_work - 0.002
     total = full_tensors(objective.composition.displacement(state.state.values)[objective.composition.tls.inside])
     assert np.linalg.eigvalsh(total).min() > 0.0
+
+
+def test_gradient_of_occupancies(example: tuple[Path, Path]) -> None:
+    problem = gpurefine.read(*example, threads=1, occupancy_of=("waters", "A/50", "A/51"))
+    occ = problem.chemistry.atoms.occ.copy()
+    occ[problem.groups.occupancies.member >= 0] = 0.7
+    objective = objective_of(problem, 1, occ=occ, scattering_weight=occ)
+    assert objective.stages[-1].terms[-1].kind.by_occupancy
+    check_chain_rule(objective, "atoms", len(objective.stages[-1].terms) - 1, 0.02)
