@@ -8,23 +8,17 @@ that is not here does not exist.  Each field's metadata holds ``help`` (for a cr
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .config_groups import GroupOptions
 from .constants import B_MAX, B_MIN
 from .errors import UsageError
+from .option import option
 
 SHAKE_MAX = 5.0
 """Å: farther than that nothing comes back."""
-
-
-def option(default: Any, help: str, unit: str = "", **metadata: Any) -> Any:
-    """A dataclass field that is also a command-line option."""
-    meta = {"help": help, "unit": unit, **metadata}
-    if isinstance(default, (list, tuple)):
-        return field(default=tuple(default), metadata=meta)
-    return field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,99 +240,6 @@ class AnomalousOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupOptions:
-    """Groups of atoms that are refined as one."""
-
-    rigid: bool = option(
-        False,
-        "Refine rigid bodies before anything else: one a chain, unless --rigid-domain or --rigid-file say otherwise.",
-    )
-    rigid_domain: tuple[str, ...] = option(
-        (), 'Residues of one rigid body, such as "A 1-90" or "A 1-90, B 5-40"; may be given several times.',
-        metavar="RANGES",
-    )
-    rigid_file: str | None = option(
-        None, "File of rigid bodies: ranges such as A 1-90, B 5-40, one body a line, or REFMAC's RIGIDBODY lines.",
-        metavar="FILE",
-    )
-    rigid_cycles: int = option(15, "Number of rigid-body cycles.", metavar="N")
-    rigid_start: float = option(
-        8.0, "Resolution of the first rigid-body cycles, from which the limit steps up to that of the data; a lower "
-        "resolution (12, 15) finds bodies that are farther away.", "Å", metavar="D",
-    )
-
-    tls: str | None = option(
-        None, "TLS groups: auto (one a chain, with what lies next to it), domains (chains cut into pieces of about 100 "
-        "residues), model (those of the model's header, with their tensors), or a TLS file of REFMAC's.",
-        metavar="auto|domains|model|FILE",
-    )
-    tls_groups: int | None = option(
-        None, "Cut every chain into so many TLS groups, where the B of the model suggest.", metavar="N"
-    )
-    tls_cycles: int = option(
-        5, "Number of cycles that refine TLS tensors, before those of the atoms; 0 keeps them as given.", metavar="N"
-    )
-    tls_reset: bool = option(False, "Start TLS from zero whatever tensors the model or the TLS file holds.")
-    tls_residual_b: bool = option(
-        False, "Write B without the motion of the TLS groups, which then has to be added by whoever uses the model."
-    )
-
-    refine_occupancies: bool = option(
-        False, "Refine occupancies of alternative conformers, those of one residue summing to 1."
-    )
-    occupancy_groups: str | None = option(
-        None, "File of occupancy groups in REFMAC's keywords (occupancy group id …, occupancy group alts …).",
-        metavar="FILE",
-    )
-    occupancy_of: tuple[str, ...] = option(
-        (), "Refine the occupancy of residues between 0 and 1: waters, ligands, a residue's name, or one residue such "
-        "as A/301; may be given several times.", metavar="WHAT",
-    )
-
-    occupancy_cycles: int = option(
-        3, "Number of cycles that refine occupancies alone, before B of a wrong conformer has grown; the cycles of the "
-        "atoms refine them too.", metavar="N",
-    )
-
-    def __post_init__(self) -> None:
-        if self.occupancy_cycles < 0:
-            raise UsageError("--occupancy-cycles must be 0 or more.")
-        if self.tls_groups is not None and self.tls_groups < 1:
-            raise UsageError("--tls-groups must be 1 or more.")
-        if self.tls_cycles < 0:
-            raise UsageError("--tls-cycles must be 0 or more.")
-        if self.rigid_cycles < 1:
-            raise UsageError("--rigid-cycles must be 1 or more.")
-        if not 1.0 <= self.rigid_start <= 50.0:
-            raise UsageError("--rigid-start must lie between 1 and 50 Å.")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files that groups are read from."""
-        return tuple(name for name in (self.rigid_file, self.tls_file, self.occupancy_groups) if name)
-
-    @property
-    def tls_file(self) -> str | None:
-        """The TLS file, where one is named."""
-        return None if self.tls in (None, "auto", "domains", "model") else self.tls
-
-    @property
-    def wants_occupancies(self) -> bool:
-        """Whether occupancies are refined."""
-        return bool(self.refine_occupancies or self.occupancy_groups or self.occupancy_of)
-
-    @property
-    def wants_tls(self) -> bool:
-        """Whether there are TLS groups."""
-        return self.tls is not None or self.tls_groups is not None
-
-    @property
-    def wants_rigid(self) -> bool:
-        """Whether rigid bodies are refined."""
-        return bool(self.rigid or self.rigid_domain or self.rigid_file)
-
-
-@dataclass(frozen=True, slots=True)
 class RunOptions:
     """Where and how the program runs."""
 
@@ -395,7 +296,7 @@ class Config:
     refine: RefineOptions = RefineOptions()
     likelihood: LikelihoodOptions = LikelihoodOptions()
     anomalous: AnomalousOptions = AnomalousOptions()
-    groups: GroupOptions = GroupOptions()
+    groups: GroupOptions = GroupOptions()  # noqa: RUF009 - frozen, as those above
     run: RunOptions = RunOptions()
 
     @property

@@ -16,7 +16,6 @@ from gpurefine.config import (
     ChemistryOptions,
     Config,
     DataOptions,
-    GroupOptions,
     LikelihoodOptions,
     RefineOptions,
     RunOptions,
@@ -31,6 +30,7 @@ from gpurefine.config_file import (
     read_config_file,
     tomllib,
 )
+from gpurefine.config_groups import GroupOptions
 from gpurefine.errors import InputError, UsageError
 
 FULL = Config(

@@ -26,6 +26,8 @@ LAYERS = (
     {"kernels"},
     {"config_file"},
     {"config"},
+    {"config_groups"},
+    {"option"},
     {"errors", "constants"},
 )
 """Top to bottom; parts of one layer do not import each other.  ``__init__`` is the package's own front."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import GroupOptions
+from ..config_groups import GroupOptions
 from ..errors import InputError, UsageError
 from ..model.occupancy import OccupancyGroups
 from .atom_table import AtomTable, atom_table, seqid_key

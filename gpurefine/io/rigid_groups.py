@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import GroupOptions
+from ..config_groups import GroupOptions
 from ..errors import InputError, UsageError
 from ..model.tls import ResidueRange
 from .atom_table import atom_table

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gpurefine
-from gpurefine.config import GroupOptions
+from gpurefine.config_groups import GroupOptions
 from gpurefine.errors import InputError, UsageError
 from gpurefine.io.occupancy_groups import find_occupancy_groups
 from gpurefine.params.rigid import rotation_matrices

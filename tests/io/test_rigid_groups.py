@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpurefine
-from gpurefine.config import GroupOptions
+from gpurefine.config_groups import GroupOptions
 from gpurefine.errors import InputError, UsageError
 from gpurefine.io.rigid_groups import find_rigid_groups, names_of, parse_ranges, read_rigid_file
 from gpurefine.model.tls import ResidueRange
