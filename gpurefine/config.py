@@ -216,25 +216,30 @@ class LikelihoodOptions:
 class AnomalousOptions:
     """Anomalous scattering."""
 
-    anomalous: bool = option(
-        False, "Refine against both mates of the Friedel pairs (SAD likelihood), whose difference tells phases."
-    )
+    anomalous: bool = option(False, "Refine against both mates of the Friedel pairs, which tell phases (SAD).")
     wavelength: float | None = option(
-        None,
-        "Wavelength, for the f' and f'' of every element. Given, f' is part of the form factors with any likelihood. "
+        None, "Wavelength, for f' and f'' of every element. Given, f' is part of the form factors with any likelihood. "
         "Default with --anomalous: as the data file says.", "Å", metavar="W",
     )
     anomalous_factors: tuple[str, ...] = option(
         (), "Element with its f' and f'' in electrons, instead of those of the wavelength; may be given several times.",
         metavar="ELEMENT,F',F''",
     )
-    refine_fdoubleprime: bool = option(
-        False, "Refine f'' of the elements that have most of it, one number an element."
+    refine_fdoubleprime: bool = option(False, "Refine f'' of the elements that have most of it, one number an element.")
+    derivative_data: str | None = option(
+        None, "Friedel pairs of an isomorphous derivative of the native MODEL and DATA (SIRAS); --wavelength "
+        "is then the derivative's.", metavar="FILE",
     )
+    derivative_model: str | None = option(None, "Heavy atoms that the derivative has in addition.", metavar="FILE")
+
+    @property
+    def of_pairs(self) -> bool:
+        """The likelihood is one of Friedel pairs."""
+        return self.anomalous or self.derivative_data is not None
 
     def __post_init__(self) -> None:
-        if self.wavelength is not None and not 0.0 < self.wavelength < 100.0:
-            raise UsageError("--wavelength must be a positive number of Å, such as 0.979.")
+        if (self.derivative_data is None) != (self.derivative_model is None):
+            raise UsageError("--derivative-data and --derivative-model need each other.")
         if self.refine_fdoubleprime and not self.anomalous:
             raise UsageError("--refine-fdoubleprime needs the Friedel pairs: add --anomalous.")
 

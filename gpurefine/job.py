@@ -19,8 +19,9 @@ from .config import GROUPS, Config, RefineOptions
 from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, UsageError
 from .fcalc import StructureFactors, structure_factors
 from .group_choice import choose_groups, decide_displacements
-from .io.anomalous_input import Scattering, with_anomalous
+from .io.anomalous_input import Scattering
 from .io.atomic import SUFFIXES, check_output_folder
+from .io.derivative import scattering_of
 from .io.measured_input import LikelihoodInput, likelihood_input
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
@@ -31,7 +32,7 @@ from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
 from .params.tls import validity
 from .refinement import refine as loop
-from .refinement.anomalous import refined_factors
+from .refinement.anomalous import in_words
 from .refinement.checkpoint import Snapshot, restore, take
 from .refinement.groups import MovingGroups, tls_result
 from .refinement.phase_placement import place_by_atoms
@@ -134,6 +135,7 @@ class Problem:
                 self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
                 self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
                 self.scattering.anomalous, self.groups, self.likelihood.measured,
+                self.scattering.derivative,
             )
         messages = [*self.messages, *told]
         _tell(progress, told)
@@ -186,7 +188,7 @@ class Problem:
                 not values.u_aniso.any(), values.u_aniso,
                 None if self.groups.occupancies is None else values.occ,
             )
-            messages += refined_factors(state.objective.experiment, self.scattering.anomalous)
+            messages += in_words(state.objective.experiment, self.scattering.anomalous, self.scattering.derivative)
             device = f"{self.backend.name}, {self.backend.threads} threads"
             report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
         solvent, change = self.config.solvent, state.objective.experiment.probe_change
@@ -263,11 +265,11 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
             data = replace(data, phases=phases)
         told += about_phases
         _tell(progress, about_phases)
-    likelihood = likelihood_input(data, config.likelihood, config.anomalous.anomalous)
+    likelihood = likelihood_input(data, config.likelihood, config.anomalous.of_pairs)
     data = likelihood.data
     told += likelihood.messages
     _tell(progress, likelihood.messages)
-    scattering = with_anomalous(table, elements, data, config.anomalous)
+    scattering = scattering_of(table, elements, data, config.anomalous, config.data)
     _tell(progress, scattering.messages)
     messages = (
         *model.messages, *about_source, *data.messages, *chemistry.messages, *told, *scattering.messages

@@ -72,12 +72,44 @@ def sad_plot() -> str:
     return svg(degrees, curves, "phase of F(+), degrees", "probability per radian", (-180, -90, 0, 90, 180))
 
 
+def native_phase(phase: F64, r: float) -> F64:
+    """Probability density (n,) of the native's phase (radians); the derivative's two are integrated out."""
+    variance, own, noise = 5000.0, 8.0, 8.0
+    heavy, second = 20.0 * np.exp(1j * np.pi / 3.0), 8.0 * np.exp(1j * np.pi / 3.0)
+    native = 45.0 + 0.0j
+    z = 100.0 * np.exp(1j * phase)
+    total = variance + noise
+    shift = r * variance / total * (z - native)
+    rest = variance - (r * variance) ** 2 / total
+    other = np.radians(np.linspace(-180.0, 180.0, 721))[:-1]
+    p = np.empty(len(phase))
+    for k, s in enumerate(shift):
+        mu = (native + heavy + 1j * second + s, native + heavy - 1j * second + s)
+        e, c = 118.0 * np.exp(1j * other) - mu[0], rest + own
+        v = own * (2.0 * rest + own) / c
+        size = np.abs(mu[1] + rest / c * e)
+        f = np.exp(-np.abs(e) ** 2 / c - (106.0 - size) ** 2 / v) * i0e(212.0 * size / v)
+        p[k] = f.sum() * np.exp(-np.abs(z[k] - native) ** 2 / total) / (c * v)
+    return np.asarray(p / (p.sum() * (phase[1] - phase[0])))
+
+
+def siras_plot() -> str:
+    """One native with three degrees of isomorphism."""
+    degrees = np.linspace(-180.0, 180.0, 361)
+    curves = {
+        name: native_phase(np.radians(degrees), r)
+        for name, r in (("r = 0: the model alone", 0.0), ("r = 0.9", 0.9), ("r = 0.99", 0.99))
+    }
+    return svg(degrees, curves, "phase of the native, degrees", "probability per radian", (-180, -90, 0, 90, 180))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the plots."""
     parser = argparse.ArgumentParser(prog="python -m perf.plot_anomalous", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
     (folder / "likelihood_sad.svg").write_text(sad_plot(), encoding="utf-8")
+    (folder / "likelihood_siras.svg").write_text(siras_plot(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ FULL = Config(
         shake_seed=4,
     ),
     LikelihoodOptions(True, True, True, ("k,h,-l",), True, 0.5),
-    AnomalousOptions(True, 0.98, ("Se,-8,4",), True),
+    AnomalousOptions(True, 0.98, ("Se,-8,4",), True, "d.mtz", "xe.pdb"),
     GroupOptions(
         rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0,
         tls="a.tls", tls_groups=3, tls_cycles=4, tls_reset=True, tls_residual_b=True, refine_occupancies=True,

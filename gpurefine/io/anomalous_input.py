@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config import AnomalousOptions
 from ..errors import InputError, UsageError
-from ..model.anomalous import AnomalousInput, AnomalousRows
+from ..model.anomalous import AnomalousInput, AnomalousRows, Derivative
 from .anomalous import anomalous_factors, given_factors, imaginary_gaussians, with_f_prime
 from .friedel import merged_alone
 from .reflections import DataSet
@@ -26,11 +26,13 @@ LEAST = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scattering:
-    """Form factors, one (a, b) a row of structure factors, and the Friedel pairs if they are refined against."""
+    """Form factors, one (a, b) a row of structure factors, and the Friedel pairs that are refined against: those of
+    the data or of a derivative."""
 
     form_factors: tuple[tuple[F64, F64], ...]
     anomalous: AnomalousInput | None
     messages: tuple[str, ...] = ()
+    derivative: Derivative | None = None
 
 
 def with_anomalous(

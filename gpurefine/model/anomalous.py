@@ -33,3 +33,21 @@ class AnomalousInput:
 
     pairs: FriedelPairs
     rows: AnomalousRows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivative:
+    """An isomorphous derivative on the native's list of reflections.
+
+    Attributes:
+        pairs: its Friedel pairs, in its own units.
+        sites: (k, 5) x, y, z in fractions of the native's cell, B (Å²) and occupancy of its heavy atoms.
+        names: (k,) of the sites; gauss_a, gauss_b: (k, g) their form factors with f′; f_second: (k,) electrons.
+    """
+
+    pairs: FriedelPairs
+    sites: F64
+    names: tuple[str, ...]
+    gauss_a: F64
+    gauss_b: F64
+    f_second: F64

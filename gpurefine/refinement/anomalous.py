@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from ..model.anomalous import AnomalousInput
+import numpy as np
+
+from ..model.anomalous import AnomalousInput, Derivative
 from .experiment import Experiment
+
+
+def in_words(
+    experiment: Experiment, anomalous: AnomalousInput | None, derivative: Derivative | None
+) -> list[str]:
+    """A sentence on each f″ and on each heavy-atom site that was refined."""
+    return [*refined_factors(experiment, anomalous), *refined_sites(experiment, derivative)]
 
 
 def refined_factors(experiment: Experiment, anomalous: AnomalousInput | None) -> list[str]:
@@ -17,4 +26,20 @@ def refined_factors(experiment: Experiment, anomalous: AnomalousInput | None) ->
         if refined:
             start = float(f_second.max())
             told.append(f"f″ of {name}: {start:.2f} electrons at the start, {start * factor:.2f} refined.")
+    return told
+
+
+def refined_sites(experiment: Experiment, derivative: Derivative | None) -> list[str]:
+    """A sentence on every heavy-atom site: place, B and occupancy on the absolute scale."""
+    if derivative is None:
+        return []
+    sites, s2 = experiment.fitted.errors.sites, experiment.reflections.inv_d2
+    # a site holds the native's scale as well: k exp(−B s²/4)
+    slope, log_k = np.polyfit(s2, np.log(np.abs(experiment.fitted.scaled.factor)), 1)
+    told = []
+    for name, (x, y, z, b, q) in zip(derivative.names, sites, strict=True):
+        told.append(
+            f"Derivative: {name.capitalize()} at {x:.4f} {y:.4f} {z:.4f} (fractions of the cell), "
+            f"B {b + 4.0 * slope:.1f} Å², occupancy {q / np.exp(log_k):.2f}."
+        )
     return told

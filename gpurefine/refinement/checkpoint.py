@@ -20,6 +20,7 @@ from ..model.records import CycleRecord, RestraintRecord
 from ..params.values import AtomValues
 from ..target.sad import SadErrors
 from ..target.sigmaa import SigmaA
+from ..target.siras import SirasErrors
 from ..target.twin import TwinErrors
 from .experiment import ExperimentMemory
 from .objective import Objective, State
@@ -29,7 +30,7 @@ F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
 
 CLASS = "class"
-ERROR_MODELS: dict[str, Any] = {model.__name__: model for model in (SigmaA, SadErrors, TwinErrors)}
+ERROR_MODELS: dict[str, Any] = {model.__name__: model for model in (SigmaA, SadErrors, SirasErrors, TwinErrors)}
 """What an experiment's error model can be: flat dataclasses of arrays and numbers."""
 
 

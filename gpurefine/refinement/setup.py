@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..config import RefineOptions, SolventOptions
-from ..model.anomalous import AnomalousInput
+from ..model.anomalous import AnomalousInput, Derivative
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
 from ..model.measured import Measured
@@ -72,6 +72,7 @@ def build_objective(
     anomalous: AnomalousInput | None = None,
     groups: MovingGroups | None = None,
     measured: Measured | None = None,
+    derivative: Derivative | None = None,
 ) -> tuple[Objective, list[str]]:
     """Everything a refinement needs, and what the user is to be told.
 
@@ -100,7 +101,7 @@ def build_objective(
         atoms, occupancies = start_occupancies(atoms, groups.occupancies)
         chosen = replace(chosen, atoms=atoms)
     with timer("plan"):
-        likelihood = choose_likelihood(backend, reflections, anomalous, measured)
+        likelihood = choose_likelihood(backend, crystal, reflections, anomalous, measured, derivative)
         experiment = Experiment(
             backend, crystal, reflections, likelihood, form_factors, solvent_radii(atoms, topology, solvent),
             solvent.scale, solvent.solvent, solvent.shrink_radius, timer,

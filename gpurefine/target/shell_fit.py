@@ -80,11 +80,21 @@ def _step(hats: Hats, slope: F64, bound: F64, value: F64, smoothing: float, floo
     return -solve_bands(information, gradient)
 
 
-def plan_shells(inv_d2: F64, work: NDArray[np.bool_], free: NDArray[np.bool_]) -> ShellPlan:
-    """Shells of equal numbers of the reflections ``work`` (n,) bool, as many as the ``free`` (n,) ones determine."""
+def plan_shells(
+    inv_d2: F64, work: NDArray[np.bool_], free: NDArray[np.bool_], most_work: int | None = None
+) -> ShellPlan:
+    """Shells of equal numbers of the reflections ``work`` (n,) bool, as many as the ``free`` (n,) ones determine.
+
+    Of the working reflections about ``most_work``, evenly through the resolution, are enough for factors, where every
+    one of them costs a numerical integral.
+    """
     work_index, free_index = np.flatnonzero(work), np.flatnonzero(free)
     uses_free = len(free_index) >= MIN_FREE
     estimate = free_index if uses_free else work_index
     n_shell = int(np.clip(len(estimate) // PER_SHELL, 1, MAX_SHELLS if uses_free else 20))
     centres = [shell.mean() for shell in np.array_split(np.sort(inv_d2[work_index]), n_shell)]
+    if most_work is not None and len(work_index) > most_work:
+        ordered = work_index[np.argsort(inv_d2[work_index], kind="stable")]
+        work_index = np.sort(ordered[:: -(-len(ordered) // most_work)])
+        estimate = estimate if uses_free else work_index
     return ShellPlan(inv_d2, work_index, estimate, np.unique(centres), uses_free)
