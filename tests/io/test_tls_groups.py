@@ -142,13 +142,16 @@ def test_written_files_hold_the_same_structure_factors(
     loop.run_cycle(state, problem.config.refine)
     result = problem._result(state, [], problem.config.refine).write(str(tmp_path / "out"))
     assert any(name.endswith("out.tls") for name in result.files) and "TLS groups" in (tmp_path / "out.log").read_text()
-    expected = state.state.f_calc[0]
     for model, tls in files:
         source = tls if tls == "model" else str(tmp_path / tls)
         objective = objective_of(gpurefine.read(tmp_path / model, example[1], **options, tls=source, tls_cycles=0))
         # with the transform of the refinement: another model may be given another grid, equal only to its accuracy
         read = objective.scatterers(objective.first_values())
         found = state.objective.experiment.structure_factors(read)[0]
+        values = state.state.values
+        if model.endswith(".pdb") and residual:  # the format's two decimals of B are no matter of TLS
+            values = replace(values, b_iso=np.round(values.b_iso, 2))
+        expected = state.objective.state(values).f_calc[0]
         error = np.sqrt(np.mean(np.abs(found - expected) ** 2) / np.mean(np.abs(expected) ** 2))
         assert error < 1e-4, (model, tls)
     structure = gemmi.read_structure(str(tmp_path / "out.cif"))
