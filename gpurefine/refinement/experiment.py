@@ -113,11 +113,15 @@ class Experiment:
             backend, crystal, reflections.hkl, reflections.centric, reflections.epsilon
         )
         self.fit: Fit | None = None
+        self._fitted_f: C128 | None = None
+        self._here: Evaluation | None = None
 
     def restrict(self, d_min: float | None) -> None:
         """Refine against working reflections to ``d_min`` Å only; None: against all."""
         d2 = self.reflections.inv_d2[self.work]
-        self.used = self.work if d_min is None else self.work[d2 <= 1.0 / d_min**2]
+        used = self.work if d_min is None else self.work[d2 <= 1.0 / d_min**2]
+        if len(used) != len(self.used):
+            self.used, self._here = used, None
 
     def transform(self, atoms: Scatterers) -> AtomicTransform:
         """The transform of the first model row; see :meth:`transforms`."""
@@ -181,7 +185,7 @@ class Experiment:
             f_total = self._total(scaled, f_calc)
         with self.timer("sigmaA"):
             errors = self.likelihood.fit(f_total, scaled.k_aniso, None if old is None else old.errors)
-        return self._keep(f_mask, fraction, scale, scaled, f_total, errors)
+        return self._keep(f_mask, fraction, scale, scaled, f_calc, f_total, errors)
 
     def set_mask(self, probe_change: float, shrink_radius: float) -> None:
         """Make masks with all probe radii changed by ``probe_change`` Å from now on, and with this shrink radius."""
@@ -215,14 +219,16 @@ class Experiment:
         self._mask_xyz = memory.mask_xyz
         scaled = self.scaling.apply(memory.scale, f_calc[0], memory.f_mask)
         self._keep(
-            memory.f_mask, memory.solvent_fraction, memory.scale, scaled, self._total(scaled, f_calc), memory.errors
+            memory.f_mask, memory.solvent_fraction, memory.scale, scaled, f_calc, self._total(scaled, f_calc),
+            memory.errors,
         )
 
     def _keep(
-        self, f_mask: C128 | None, fraction: float | None, scale: Scale, scaled: ScaledModel, f_total: C128,
-        errors: Any,
+        self, f_mask: C128 | None, fraction: float | None, scale: Scale, scaled: ScaledModel, f_calc: C128,
+        f_total: C128, errors: Any,
     ) -> Fit:
         values = self.likelihood.values(errors, scaled.k_aniso)
+        self._fitted_f, self._here = f_calc, None
         self.fit = Fit(f_mask, fraction, scale, scaled, f_total, errors, values)
         return self.fit
 
@@ -248,7 +254,19 @@ class Experiment:
 
     def evaluate_fit(self, index: NDArray[np.intp]) -> Evaluation:
         """−LL of reflections ``index`` (k,) at the atoms of the last :meth:`update`."""
+        if index is self.used:
+            return self._at_fit()
         return self.likelihood.evaluate(self.fitted.values, self.fitted.f_total, index, False)
+
+    def _at_fit(self) -> Evaluation:
+        """−LL of the reflections in use with derivatives at the atoms of the last :meth:`update`, worked out once.
+
+        The end of one cycle and the beginning of the next are the same atoms under the same error model.
+        """
+        if self._here is None:
+            fit = self.fitted
+            self._here = self.likelihood.evaluate(fit.values, fit.f_total, self.used, True)
+        return self._here
 
     def amplitudes(self) -> F64:
         """What R factors compare with F_obs (n,), at the last :meth:`update`."""
@@ -257,7 +275,9 @@ class Experiment:
     def value(self, f_calc: C128) -> float:
         """Σ(−LL) over the working reflections in use."""
         with self.timer("likelihood"):
-            return float(self.evaluate(f_calc, self.used, False).minus_ll.sum())
+            here = f_calc is self._fitted_f
+            result = self._at_fit() if here else self.evaluate(f_calc, self.used, False)
+            return float(result.minus_ll.sum())
 
     def linearise(
         self, atoms: Scatterers, f_calc: C128, want_weight: bool = False
@@ -265,7 +285,7 @@ class Experiment:
         """Gradient of Σ(−LL) and its expected information for every atom."""
         factor = self.fitted.scaled.factor
         with self.timer("likelihood"):
-            result = self.evaluate(f_calc, self.used, True)
+            result = self._at_fit() if f_calc is self._fitted_f else self.evaluate(f_calc, self.used, True)
         transforms = self.transforms(atoms)
         with self.timer("gradient"):
             slope = transforms[0].adjoint(atoms, result.gradient[0] * factor, want_weight)
@@ -276,7 +296,9 @@ class Experiment:
     def information(self, atoms: Scatterers) -> AtomInformation:
         """Expected information of the working reflections about every atom at the last :meth:`update`."""
         fit = self.fitted
-        return self._information(atoms, self.likelihood.evaluate(fit.values, fit.f_total, self.work, True))
+        whole = self.used is self.work
+        result = self._at_fit() if whole else self.likelihood.evaluate(fit.values, fit.f_total, self.work, True)
+        return self._information(atoms, result)
 
     def _information(self, atoms: Scatterers, result: Evaluation) -> AtomInformation:
         factor2, transforms = self.fitted.scaled.factor**2, self.transforms(atoms)

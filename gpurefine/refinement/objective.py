@@ -90,6 +90,7 @@ class Objective:
     overall_b: bool = False
     search_mask: bool = False
     notes: list[str] = field(default_factory=list)
+    _known: tuple[AtomValues, float] | None = None
 
     @property
     def cycles(self) -> int:
@@ -110,7 +111,7 @@ class Objective:
             if cycle <= 0:
                 break
         if self.stage is not before:
-            self.length = 1.0
+            self.length, self._known = 1.0, None
         self.experiment.restrict(self.stage.d_min)
 
     def first_values(self) -> AtomValues:
@@ -140,11 +141,16 @@ class Objective:
             if motion is not None:
                 self.adp.motion = motion
             self.adp.update(values.xyz, contacts)
+            self._known = None
 
     def restraints(self, values: AtomValues) -> float:
         """Value of all restraints of the present stage."""
+        if self._known is not None and self._known[0] is values:
+            return self._known[1]  # the end of one cycle is the beginning of the next
         with self.timer("restraints"):
-            return sum(term.restraints.value(values) for term in self.terms if term.restraints is not None)
+            total = sum(term.restraints.value(values) for term in self.terms if term.restraints is not None)
+        self._known = (values, total)
+        return total
 
     def value(self, state: State, weight: float) -> float:
         """weight × Σ(−LL) + restraints at fixed scale, solvent, error model, pair lists and riding offsets."""
