@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -156,16 +159,27 @@ def first_run_notice(backend: Backend) -> list[str]:
     ]
 
 
+def _compile_apart(part: str) -> None:
+    """Compile one part of the loops in a process of its own; what fails there is compiled, or told, later here."""
+    code = "from gpurefine.backend import create; from gpurefine.backend.warm_up import warm_up; "
+    code += f"warm_up(create('cpu', 1), {part!r})"
+    subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False)
+
+
 def compile_kernels() -> tuple[float, list[str]]:
     """Have all compiled code on disk: the cpu backend's loops, and the kernels for the GPU if there is a usable one.
 
     Returns:
         Seconds that it took, next to nothing where the code was there already, and what was compiled.
     """
-    from .warm_up import warm_up
+    from .warm_up import PARTS, warm_up
 
     began = time.perf_counter()
-    warm_up(create("cpu"))
+    if cpu_count() > 1 and first_run_notice(create("cpu")):
+        # the compiler runs on one core: several processes, each with its part
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            list(pool.map(_compile_apart, PARTS))
+    warm_up(create("cpu"))  # whatever has not been compiled yet
     ready, device = ["CPU kernels"], automatic_device()
     if not isinstance(device, str):
         device.compile_all()

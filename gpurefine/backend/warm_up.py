@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .blocks import BlockMatrix, BlockPattern
@@ -22,13 +24,17 @@ SIDE = 12.0
 """Å, edge of the cubic cell."""
 
 
-def warm_up(backend: Backend) -> None:
-    """Call every operation once, with arrays of the types and layouts that a refinement gives it."""
-    _density(backend)
-    _likelihood(backend)
-    _scale(backend)
-    _restraints(backend)
-    _tensors(backend)
+def warm_up(backend: Backend, part: str | None = None) -> None:
+    """Call every operation once, with arrays of the types and layouts that a refinement gives it.
+
+    ``part``: only the operations of that name in :data:`PARTS`.
+    """
+    for name, call in PARTS.items():
+        if part is None or part == name:
+            call(backend)
+
+
+def _mask_and_products(backend: Backend) -> None:
     # a cavity limit beyond the cell, so that the clearing of small regions runs too
     backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1e6)
     index = np.array([1, 0], np.int32)
@@ -62,14 +68,21 @@ def _density(backend: Backend) -> None:
     backend.shell_products(one, np.zeros(2, np.int32), one, np.ones((1, 2)), np.ones((2, 3)))
 
 
-def _likelihood(backend: Backend) -> None:
+def _amplitudes(backend: Backend) -> None:
     one, centric = np.ones(2), np.array([False, True])
     backend.rice(one, one, one.astype(np.complex128), one, one, one, centric, True)
     backend.rice_sigmaa(one, one, one, one, one, one, centric)
-    two = np.ones((2, 2))
+
+
+def _anomalous(backend: Backend) -> None:
+    one, centric, two = np.ones(2), np.array([False, True]), np.ones((2, 2))
     backend.sad(two, two, two.astype(np.complex128), two, two, one, centric, True)
     three, four = np.ones((3, 2)), np.full((4, 2), 0.5)
     backend.siras(three, three, three.astype(np.complex128), three, four, one, centric, True)
+
+
+def _intensities(backend: Backend) -> None:
+    one, centric = np.ones(2), np.array([False, True])
     backend.intensity(one, one, one.astype(np.complex128), one, one, one, centric, True)
     prior = np.ones((4, 2))
     backend.phased(one, one, one.astype(np.complex128), prior, one, one, one, centric, True)
@@ -146,3 +159,10 @@ def _tensors(backend: Backend) -> None:
     matrix = BlockMatrix(pattern, backend.new_blocks(2, 6), backend.new_blocks(1, 6))
     backend.tensor_restraints(terms, u, np.zeros((2, 6)), matrix.diagonal, matrix.off)
     backend.project_tensors(matrix, pair, turn)
+
+
+PARTS: dict[str, Callable[[Backend], None]] = {
+    "density": _density, "anomalous": _anomalous, "restraints": _restraints, "intensities": _intensities,
+    "tensors": _tensors, "amplitudes": _amplitudes, "scale": _scale, "mask": _mask_and_products,
+}
+"""Parts that can be compiled at the same time, those that take longest first."""
