@@ -10,13 +10,15 @@ import pytest
 from crystals import ELEMENTS, make_crystal, rms, scatter_atoms
 
 from gpurefine.backend import create
+from gpurefine.backend.plans import AtomInformation, DensityGradient
 from gpurefine.forward.density import plan_transform
 from gpurefine.io.scattering import xray_gaussians
 from gpurefine.io.symmetry import unique_hkl
 from gpurefine.model.atoms import Atoms
 from gpurefine.model.crystal import Crystal
 from gpurefine.model.special import find_special_positions
-from gpurefine.params.atomic import AtomicParameters
+from gpurefine.params.atomic import IsotropicB, Positions
+from gpurefine.params.values import AtomValues
 from gpurefine.refinement.special_sites import place_on_special_positions
 
 # space group, a site near an element (Å in a cubic or tetragonal cell of 60 Å), its multiplicity, degrees of freedom
@@ -137,26 +139,31 @@ def test_gradient_has_no_forbidden_component(backend: Any) -> None:
     assert np.linalg.norm(gradient[0]) > 1e-3 * np.linalg.norm(gradient[1])
 
 
-def parameters(special: Any, n: int) -> AtomicParameters:
-    return AtomicParameters(np.arange(n, dtype=np.int32), special, True, True, np.zeros(n, bool))
+def values_of(xyz: Any, b_iso: Any) -> AtomValues:
+    n = len(xyz)
+    return AtomValues(xyz, b_iso, np.zeros((n, 6)), np.ones(n))
 
 
 def test_steps_and_curvature_keep_to_the_element() -> None:
     crystal = make_crystal("P 43 21 2", 60.0)
     xyz = np.array([[10.0, 10.0, 0.0], [5.0, 17.0, 9.0]])
     special = find_special_positions(crystal, xyz)
-    p = parameters(special, 2)
+    own = np.arange(2, dtype=np.int32)
+    p, values = Positions(own, special), values_of(xyz, np.full(2, 20.0))
     shift = np.array([[0.3, -0.1, 0.2], [0.3, -0.1, 0.2]])
-    moved, b = p.move(xyz, np.full(2, 20.0), shift, np.array([-50.0, 5.0]))
-    np.testing.assert_allclose(moved, [[10.1, 10.1, 0.0], [5.3, 16.9, 9.2]], atol=1e-12)
+    moved = p.move(values, shift)
+    np.testing.assert_allclose(moved.xyz, [[10.1, 10.1, 0.0], [5.3, 16.9, 9.2]], atol=1e-12)
+    b = IsotropicB(own, np.zeros(2, bool)).move(values, np.array([[-50.0], [5.0]])).b_iso
     assert b[0] > 0.0 and b[1] == 25.0
     rng = np.random.default_rng(1)
     a = rng.normal(size=(2, 3, 3))
-    blocks = p.pull_blocks(a @ np.swapaxes(a, 1, 2))
+    information = AtomInformation(a @ np.swapaxes(a, 1, 2), np.ones(2), np.ones(2), np.zeros((2, 6, 6)))
+    blocks = p.pull_blocks(values, information)
     assert (np.linalg.eigvalsh(blocks) > 0.0).all()
     projector = special.projector[0]
     np.testing.assert_allclose(projector @ blocks[0] @ (np.eye(3) - projector), 0.0, atol=1e-12)
-    np.testing.assert_allclose(p.pull_vectors(shift)[0], projector @ shift[0])
+    slope = DensityGradient(shift, np.zeros(2), np.zeros((2, 6)), np.zeros(2))
+    np.testing.assert_allclose(p.pull(values, slope)[0], projector @ shift[0])
 
 
 def test_riding_atoms_hand_their_derivatives_to_the_parent() -> None:
@@ -164,13 +171,14 @@ def test_riding_atoms_hand_their_derivatives_to_the_parent() -> None:
     crystal = make_crystal("P 43 21 2", 60.0)
     xyz = np.array([[10.0, 10.0, 0.0], [5.0, 17.0, 9.0], [5.5, 17.5, 9.5], [8.0, 8.0, 8.5]])
     special = find_special_positions(crystal, xyz, np.array([True, True, False, True]))
-    p = AtomicParameters(
-        np.array([0, 1, 1, 3], np.int32), special, True, True, np.array([False, False, False, True])
-    )
+    owner = np.array([0, 1, 1, 3], np.int32)
+    p, thermal = Positions(owner, special), IsotropicB(owner, np.array([False, False, False, True]))
     rng = np.random.default_rng(2)
     v, w, vb, wb = rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=4)
-    moved, b = p.move(xyz, np.full(4, 50.0), v, vb)
-    assert np.sum((moved - xyz) * w) == pytest.approx(np.sum(v * p.pull_vectors(w)))
-    assert (b - 50.0) @ wb == pytest.approx(vb @ p.pull_scalars(wb))
-    assert b[3] == 50.0
-    np.testing.assert_allclose(moved[2] - moved[1], xyz[2] - xyz[1])
+    values = values_of(xyz, np.full(4, 50.0))
+    slope = DensityGradient(w, wb, np.zeros((4, 6)), np.zeros(4))
+    moved, warmed = p.move(values, v), thermal.move(values, vb[:, None])
+    assert np.sum((moved.xyz - xyz) * w) == pytest.approx(np.sum(v * p.pull(values, slope)))
+    assert (warmed.b_iso - 50.0) @ wb == pytest.approx(vb @ thermal.pull(values, slope)[:, 0])
+    assert warmed.b_iso[3] == 50.0
+    np.testing.assert_allclose(moved.xyz[2] - moved.xyz[1], xyz[2] - xyz[1])
