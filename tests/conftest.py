@@ -17,6 +17,8 @@ def backend(request: pytest.FixtureRequest) -> Any:
 
     ``shim`` is the cuda backend with its kernels executed on the CPU, ``cuda`` the same on a GPU.
     """
+    from device_backends import gpu_backend, shim_backend
+
     from gpurefine.backend import create
 
     if request.param == "shim":
@@ -24,29 +26,6 @@ def backend(request: pytest.FixtureRequest) -> Any:
     if request.param == "cuda":
         return gpu_backend()
     return create(request.param, 2)
-
-
-def shim_backend() -> Any:
-    """The cuda backend on the CPU; operations without a kernel are the cpu backend's."""
-    import shim_device
-
-    from gpurefine.backend import create
-    from gpurefine.backend.cuda.backend import CudaBackend
-
-    if shim_device.compiler() is None:
-        pytest.skip("g++ is not installed")
-    return CudaBackend(shim_device.ShimDevice(), substitute=create("cpu", 2))
-
-
-def gpu_backend() -> Any:
-    """The cuda backend on the first GPU."""
-    from gpurefine.backend import create
-    from gpurefine.backend.create import automatic_device
-
-    device = automatic_device()
-    if isinstance(device, str):
-        pytest.skip(f"no GPU: {device}")
-    return create("auto", 2)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import gpu_backend, shim_backend
 from crystals import rms
+from device_backends import gpu_backend, shim_backend
 from refinements import assert_alike, refine
 
 import gpurefine
