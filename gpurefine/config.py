@@ -120,6 +120,9 @@ class SolventOptions:
                 raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 3 Å.")
 
 
+USUAL_RMSZ = "0.5,1.0"
+
+
 @dataclass(frozen=True, slots=True)
 class RefineOptions:
     """How the model is refined."""
@@ -129,7 +132,11 @@ class RefineOptions:
         "auto", "Weight of the X-ray term: auto, which keeps the bond r.m.s.Z inside --rmsz, or a number.",
         metavar="auto|NUMBER",
     )
-    rmsz: str = option("0.5,1.0", "Band of bond r.m.s.Z that the automatic weight steers into.", metavar="LOW,HIGH")
+    rmsz: str = option(
+        USUAL_RMSZ,
+        "Band of bond r.m.s.Z that the automatic weight steers into; by default it is not raised above its start.",
+        metavar="LOW,HIGH",
+    )
     adp: str = option(
         "iso",
         "Displacement parameters. iso: one B an atom (anisotropic atoms get their equivalent B); aniso: six parameters "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import RefineOptions
+from ..config import USUAL_RMSZ, RefineOptions
 from ..errors import NumericalError, Status
 from ..model.records import CycleRecord, RestraintRecord
 from ..optimise.gauss_newton import StepOutcome, step
@@ -85,7 +86,10 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
     record = _record(refinement, outcome, began)
     if options.weight == "auto" and objective.stage.moves_atoms:
         previous = refinement.cycles[-2].rmsz_bond if len(refinement.cycles) > 1 else None
-        refinement.weight = next_weight(refinement.weight, record.rmsz_bond, previous, options.rmsz_band())
+        # few data hold bonds tighter than the usual band, and no weight makes more of them: R_free would pay
+        asked = options.rmsz != USUAL_RMSZ
+        most = math.inf if asked else starting_weight(objective.experiment.reflections.d_min)
+        refinement.weight = next_weight(refinement.weight, record.rmsz_bond, previous, options.rmsz_band(), most)
     return record
 
 
