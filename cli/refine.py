@@ -49,7 +49,8 @@ def run_job(config: Config, write_model: bool = True) -> None:
     from gpurefine import job
 
     before = seconds_before()
-    with Console(config.cycles, config.run.quiet) as console:
+    undecided = config.refine.adp == "auto" and not config.groups.wants_tls  # TLS cycles may come before the others
+    with Console(None if undecided else config.cycles, config.run.quiet) as console:
         result = job.run(config, command=command_line(), progress=console, write_model=write_model, before=before)
     closing(console, result, config.run.profile)
 
@@ -59,7 +60,7 @@ def resume_job(prefix: str, cycles: int | None, quiet: bool) -> None:
     from gpurefine import job
 
     prefix = prefix.removesuffix(".checkpoint")
-    with Console(cycles, quiet) as console:
+    with Console(None, quiet) as console:  # --cycles does not count those of groups
         result = job.resume(prefix, cycles, command_line(), console, quiet or None, seconds_before())
     closing(console, result, result.problem.config.run.profile)
 

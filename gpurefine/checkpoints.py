@@ -11,7 +11,7 @@ from typing import Any
 from .backend.ops import Backend
 from .config import Config
 from .config_file import check_values, config_from_values
-from .errors import GpurefineError, InputError, OutputError
+from .errors import GpurefineError, InputError, OutputError, UsageError
 from .io.checkpoint import checkpoint_path, damaged, file_digest, read_checkpoint, remove_checkpoint, write_checkpoint
 from .io.reflections import DataSet
 from .io.software import dependency_versions
@@ -137,12 +137,24 @@ def read_start(prefix: str) -> Start:
     return start
 
 
-def check_problem(start: Start, backend: Backend, chemistry: ChemicalModel, data: DataSet) -> list[str]:
+def check_problem(
+    start: Start, config: Config, backend: Backend, chemistry: ChemicalModel, data: DataSet
+) -> list[str]:
     """Compare what was read now with what the run began with; returns what the user is to be told.
+
+    Args:
+        config: the options of the run that goes on, with what the data decide.
 
     Raises:
         InputError: restraints or data are not the same although the files are.
+        UsageError: more cycles are finished than the run is to have.
     """
+    if config.cycles < start.cycle:
+        before = config.cycles - config.refine.cycles
+        raise UsageError(
+            f"--cycles {config.refine.cycles} is too few: the run to be resumed has finished cycle {start.cycle}"
+            + (f", and {before} cycles of groups come before those that --cycles counts." if before else ".")
+        )
     if problem_fingerprint(chemistry, data) != start.meta["problem"] or len(chemistry.atoms) != len(
         start.snapshot.values.b_iso
     ):

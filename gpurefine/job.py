@@ -292,7 +292,7 @@ def run(
     check_output_folder(config.prefix, input_files(config))
     problem = prepare(config, progress, before)
     keeper = None
-    if write_model and config.cycles > 0:
+    if write_model and problem.config.cycles > 0:
         keeper = Keeper(config, problem.backend, problem.chemistry, problem.data, False)
     return _complete(problem, keeper, None, command, progress, write_model)
 
@@ -311,7 +311,7 @@ def resume(
 
     Args:
         prefix: output prefix of the run, which keeps all its options.
-        cycles: number of cycles in all; default: as the run was to have. quiet: replaces the run's option.
+        cycles: number of cycles of the atoms in all; default: as the run was to have. quiet: replaces the run's option.
         before: as for :func:`run`.
 
     Raises:
@@ -323,8 +323,8 @@ def resume(
     config = start.config
     check_output_folder(config.prefix, input_files(config))
     problem = prepare(start.run_config(), progress, before)
-    problem = replace(problem, config=resolved(config, problem.model.structure)[0])
-    told = check_problem(start, problem.backend, problem.chemistry, problem.data)
+    problem = replace(problem, config=replace(problem.config, run=config.run))
+    told = check_problem(start, problem.config, problem.backend, problem.chemistry, problem.data)
     _tell(progress, told)
     problem = replace(problem, messages=(*problem.messages, *told))
     _tell(progress, start.snapshot.cycles)
@@ -338,8 +338,6 @@ def _start(prefix: str, cycles: int | None, quiet: bool | None) -> Start:
     config = start.config
     if cycles is not None:
         config = replace(config, refine=replace(config.refine, cycles=cycles))
-        if config.cycles < start.cycle:
-            raise UsageError(f"--cycles {cycles} is too few: the run to be resumed has finished cycle {start.cycle}.")
     if quiet is not None:
         config = replace(config, run=replace(config.run, quiet=quiet))
     return replace(start, config=config)
