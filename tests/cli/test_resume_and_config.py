@@ -27,11 +27,13 @@ class FakeJob(types.ModuleType):
         self.resumed: list[tuple[Any, ...]] = []
         self.failure: BaseException | None = None
 
-    def run(self, config: Config, command: str, progress: Any, write_model: bool) -> Any:
+    def run(self, config: Config, command: str, progress: Any, write_model: bool, before: float) -> Any:
         self.runs.append((config, write_model))
         return self.result()
 
-    def resume(self, prefix: str, cycles: int | None, command: str, progress: Any, quiet: bool | None) -> Any:
+    def resume(
+        self, prefix: str, cycles: int | None, command: str, progress: Any, quiet: bool | None, before: float
+    ) -> Any:
         self.resumed.append((prefix, cycles, quiet))
         progress(RECORD)
         return self.result()
@@ -39,7 +41,8 @@ class FakeJob(types.ModuleType):
     def result(self) -> Any:
         if self.failure is not None:
             raise self.failure
-        return types.SimpleNamespace(report=types.SimpleNamespace(cycles=[RECORD]), files=())
+        problem = types.SimpleNamespace(config=Config("", "", ""))
+        return types.SimpleNamespace(report=types.SimpleNamespace(cycles=[RECORD]), files=(), problem=problem)
 
 
 @pytest.fixture
