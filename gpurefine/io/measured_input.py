@@ -37,7 +37,7 @@ class LikelihoodInput:
     """The data set as it is to be used, what the likelihood takes of it, and what the user is to be told.
 
     ``laws``: those of ``measured.twin``; ``statistics``: of every law that was considered; ``dropped``: why laws that
-    were considered are not used, by name.
+    were considered are not used, by name; ``untwinned``: the input without --twin, to which one without laws returns.
     """
 
     data: DataSet
@@ -46,6 +46,7 @@ class LikelihoodInput:
     laws: tuple[TwinLaw, ...] = ()
     statistics: tuple[LawStatistics, ...] = ()
     dropped: tuple[tuple[str, str], ...] = ()
+    untwinned: LikelihoodInput | None = None
 
     def fits(self, errors: object) -> bool:
         """Whether an error model has the fractions of the laws used here."""
@@ -115,7 +116,8 @@ def likelihood_input(data: DataSet, options: LikelihoodOptions, anomalous: bool)
     if options.twin:
         if data.phases is not None:
             raise UsageError("--twin and --phases cannot be combined; give one of them.")
-        return _twin(_with_intensities(data, "--twin", True), options)
+        without = replace(options, twin=False, twin_law=(), fix_free=False)
+        return _twin(_with_intensities(data, "--twin", True), options, likelihood_input(data, without, False))
     if data.phases is not None:
         if options.intensities:
             raise UsageError("--intensities and --phases cannot be combined: phases are combined with amplitudes.")
@@ -161,30 +163,28 @@ def _with_intensities(data: DataSet, option: str, squares: bool) -> DataSet:
     )
 
 
-def _twin(data: DataSet, options: LikelihoodOptions) -> LikelihoodInput:
+def _twin(data: DataSet, options: LikelihoodOptions, untwinned: LikelihoodInput) -> LikelihoodInput:
     """Laws that the lattice allows (or the user names) and the intensities do not refute."""
     r, crystal = data.reflections, data.crystal
     assert r.intensity is not None and r.sigma_intensity is not None
     named = [law_of(text, crystal) for text in options.twin_law]
     laws = named or possible_laws(crystal)
     if not laws:
-        return LikelihoodInput(
-            data, Measured(),
-            (f"Twin: the lattice has no symmetry beyond that of {crystal.hm}; the data are refined as untwinned.",),
-        )
+        told = (f"Twin: the lattice has no symmetry beyond that of {crystal.hm}; the data are refined as untwinned.",)
+        return replace(untwinned, messages=(*told, *untwinned.messages))
     at = r.observed
     statistics = law_statistics(crystal, r.hkl[at], r.intensity[at], r.sigma_intensity[at], laws)
     refuted = [] if named else [s.law.name for s in statistics if s.refuted]
     dropped = [(name, "R_merge is that of unrelated intensities") for name in refuted]
     names = set(refuted)
-    told = [
+    about = [
         f"Twin law {s.words()}{': dropped, R_merge 0.50 or more' if s.law.name in names else ''}." for s in statistics
     ]
     kept = [s for s in statistics if s.law.name not in names]
     if not kept:
-        told.append("Twin: no law is left; the data are refined as untwinned.")
-        return LikelihoodInput(data, Measured(), tuple(told), (), tuple(statistics), tuple(dropped))
-    found = LikelihoodInput(data, Measured(), tuple(told), (), tuple(statistics), tuple(dropped))
+        about += ["Twin: no law is left; the data are refined as untwinned.", *untwinned.messages]
+        return replace(untwinned, messages=tuple(about), statistics=tuple(statistics), dropped=tuple(dropped))
+    found = LikelihoodInput(data, Measured(), tuple(about), (), tuple(statistics), tuple(dropped), untwinned)
     first = [0.1 if s.related is None else float(np.clip(s.related.fraction, 0.05, 0.45)) for s in kept]
     return _with_laws(found, [s.law for s in kept], first, options.fix_free)
 
@@ -253,8 +253,10 @@ def _without_small(found: LikelihoodInput, fractions: Sequence[float]) -> Likeli
         return None
     told = [f"Twin law {name}: dropped, its fraction is {f:.3f} (below {LEAST_FRACTION})." for name, f in gone]
     if not keep:
-        told.append("Twin: no law is left; the data are refined as untwinned.")
+        told.append("Twin: no law is left; the data are refined as untwinned, with the test set of the file.")
     dropped = (*found.dropped, *((name, f"fraction {f:.3f} is below {LEAST_FRACTION}") for name, f in gone))
     if not keep:
-        return replace(found, measured=Measured(), laws=(), messages=tuple(told), dropped=dropped)
+        assert found.untwinned is not None
+        told += found.untwinned.messages
+        return replace(found.untwinned, messages=tuple(told), statistics=found.statistics, dropped=dropped)
     return replace(left, messages=tuple(told), dropped=dropped)

@@ -21,13 +21,18 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
     Of neutrons the model's hydrogens are kept and written: they were seen.  So are hydrogens that are refined.
 
     Raises:
-        UsageError: anomalous scattering is asked for where there is none.
+        UsageError: anomalous scattering or a derivative is asked for where there is none.
     """
     source, told = config.data.source, list[str]()
     if source == "auto":
         source, told = source_of_method(structure)
-    if source != XRAY and (config.anomalous.anomalous or config.anomalous.wavelength is not None):
-        raise UsageError(f"--anomalous and --wavelength are for X-rays, but the source is {source}; leave them out.")
+    asked = config.anomalous.named
+    if source != XRAY and asked:
+        verb, them = ("is", "it") if len(asked) == 1 else ("are", "them")
+        raise UsageError(
+            f"{', '.join(asked)} {verb} for X-rays, but the source is {source}; leave {them} out, or give "
+            "--source xray if the data were measured with X-rays."
+        )
     hydrogens = config.chemistry.hydrogens
     has_some = any(cra.atom.is_hydrogen() for cra in structure[0].all())
     if hydrogens == "auto":

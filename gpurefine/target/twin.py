@@ -31,6 +31,8 @@ LEAST_FRACTION = 1e-4
 """Of each domain: at 0 a law would say nothing any more."""
 SAMPLE = 6000
 """Working reflections that determine D and the fractions; more would not change them by a noticeable amount."""
+PER_SHELL = 200
+"""Reflections over which intensities are averaged for the first fit of the fractions."""
 COLD_ITERATIONS, WARM_ITERATIONS = 15, 3
 
 
@@ -150,17 +152,27 @@ class TwinLikelihood:
         return TwinErrors(start.knots, d, log_s, fractions)
 
     def _least_squares(self, f_total: C128) -> F64:
-        """Fractions that fit Σ_d α_d |F|² to the intensities, each weighted by 1/(σ² + I²/4)."""
+        """Fractions that fit Σ_d α_d |F|² to the intensities, each weighted by 1/(σ² + ⟨I⟩²/4).
+
+        ⟨I⟩ is the mean at the resolution: weights by each intensity's own square would prefer those that are weak by
+        chance, and with a poor model at low resolution the wrong domain becomes the larger.
+        """
         at = self.plain.work[self.sigma[self.plain.work] > 0.0]
         square = np.append(np.abs(f_total) ** 2, 0.0)
         mates = np.where(self.twin.mates >= 0, self.twin.mates, len(f_total))
         columns, i = square[mates[:, at]], self.intensity[at]
-        weight = 1.0 / (self.sigma[at] ** 2 + 0.25 * np.maximum(i, 0.0) ** 2 + 1e-30)
+        shell = np.empty(len(at), np.intp)
+        shell[np.argsort(self.reflections.inv_d2[at], kind="stable")] = np.arange(len(at)) // PER_SHELL
+        mean = (np.bincount(shell, np.maximum(i, 0.0)) / np.maximum(np.bincount(shell), 1))[shell]
+        weight = 1.0 / (self.sigma[at] ** 2 + 0.25 * mean**2 + 1e-30)
         normal = (columns * weight) @ columns.T
         found = np.linalg.lstsq(normal, (columns * weight) @ i, rcond=1e-6)[0]
         # a poor model is drawn towards equal fractions or none: stay near what the intensities alone say
         found = np.clip(found, 0.0, None) / max(float(np.clip(found, 0.0, None).sum()), 1e-300)
-        return _normal(0.5 * found + 0.5 * self.twin.fractions)
+        told, largest = self.twin.fractions.copy(), int(found.argmax())
+        if told.argmax() == 0:  # intensities do not tell which domain the model is of, and ML would not cross over
+            told[[0, largest]] = told[[largest, 0]]
+        return _normal(0.5 * found + 0.5 * told)
 
     def _slopes(
         self, index: Index, amplitude: F64, k_aniso: F64, hats: Hats, d: F64, log_s: F64, fractions: F64

@@ -71,11 +71,27 @@ def test_the_source(method, asked, source, words):
     assert source.upper()[:4] in method_of(config).replace("-", "")
 
 
-@pytest.mark.parametrize("options", [{"anomalous": True}, {"wavelength": 1.0}])
-def test_only_xrays_scatter_anomalously(options):
-    config = Config("m", "d", "p", data=DataOptions(source="neutron"), anomalous=AnomalousOptions(**options))
-    with pytest.raises(UsageError, match="are for X-rays, but the source is neutron"):
-        resolved(config, model())
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"anomalous": True}, "--anomalous is for X-rays"),
+        ({"wavelength": 1.0}, "--wavelength is for X-rays"),
+        ({"anomalous_factors": ("S,0,1",)}, "--anomalous-factors is for X-rays"),
+        ({"derivative_data": "d.mtz", "derivative_model": "s.pdb"}, "--derivative-data is for X-rays"),
+        ({"anomalous": True, "wavelength": 1.0}, "--anomalous, --wavelength are for X-rays"),
+    ],
+)
+@pytest.mark.parametrize("detected", [False, True])
+@pytest.mark.parametrize("source", ["neutron", "electron"])
+def test_only_xrays_scatter_anomalously(source, detected, options, words):
+    st = model()
+    if detected:
+        st.info["_exptl.method"] = {"neutron": "NEUTRON DIFFRACTION", "electron": "ELECTRON CRYSTALLOGRAPHY"}[source]
+    asked = DataOptions(source="auto" if detected else source)
+    with pytest.raises(UsageError, match=f"^{words}, but the source is {source}; leave"):
+        resolved(Config("m", "d", "p", data=asked, anomalous=AnomalousOptions(**options)), st)
+    with_xrays = Config("m", "d", "p", data=DataOptions(source="xray"), anomalous=AnomalousOptions(**options))
+    assert resolved(with_xrays, st)[0].anomalous == with_xrays.anomalous
 
 
 def test_hydrogens_that_are_not_there_are_added():
