@@ -34,7 +34,7 @@ from .params.tls import validity
 from .refinement import refine as loop
 from .refinement.anomalous import in_words
 from .refinement.checkpoint import Snapshot, restore, take
-from .refinement.groups import MovingGroups, tls_result
+from .refinement.groups import MovingGroups, occupancy_result, tls_result
 from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
 from .refinement.report import final_report
@@ -195,6 +195,7 @@ class Problem:
         report.scale.probe_radius = solvent.probe_radius + change
         report.scale.ion_probe_radius = solvent.ion_probe_radius + change
         report.tls = tls_result(state, self.config.groups.tls_residual_b)
+        report.occupancies = occupancy_result(state, self.groups.occupancies)
         if report.tls is not None:
             report.messages += validity(report.tls.groups, report.tls.values)
         report.timing = self.timer.table()

@@ -15,6 +15,7 @@ import numpy as np
 from ..config import Config
 from ..model.records import Report
 from .atomic import write_whole
+from .occupancy_report import occupancy_json
 from .reflections import DataSet
 from .software import PROGRAM, program_version
 from .tls_report import tls_json
@@ -59,6 +60,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "d_min": report.d_min,
         "twin": report.twin,
         "tls": tls_json(report.tls),
+        "occupancies": occupancy_json(report.occupancies),
         "d_max": report.d_max,
         "weight": report.weight,
         "mean_b": report.mean_b,

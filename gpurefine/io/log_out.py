@@ -8,6 +8,7 @@ from typing import Any
 from ..config import Config
 from ..model.merging import Merging
 from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord, ScaleRecord, ShellRecord
+from .occupancy_report import occupancy_lines
 from .reflections import DataSet
 from .software import PROGRAM, program_version
 from .summary import summarise
@@ -113,6 +114,8 @@ def log_text(
         lines.append(f"Coordinate error     {', '.join(found)}")
     if report.tls is not None:
         lines += ["", *_section("TLS groups"), *tls_lines(report.tls)]
+    if report.occupancies is not None:
+        lines += ["", *_section("Occupancies"), *occupancy_lines(report.occupancies)]
     if report.twin is not None:
         lines += ["", *_section("Twinning"), *_twin_table(report.twin)]
     last = report.cycles[-1]

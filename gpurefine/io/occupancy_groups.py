@@ -61,7 +61,8 @@ def find_occupancy_groups(
     found.member = found.member[chemistry.atoms.parent]
     if not found.names:
         return None, ["No atom has an occupancy to refine: the model has no alternative conformers."]
-    groups = OccupancyGroups(tuple(found.names), found.member, tuple(found.sets), tuple(found.complete))
+    residues = _residues(table, found.member, len(found.names))
+    groups = OccupancyGroups(tuple(found.names), found.member, tuple(found.sets), tuple(found.complete), residues)
     occ = groups.occupancies(chemistry.atoms.occ)
     inside = groups.member >= 0
     spread = np.zeros(len(groups))
@@ -137,6 +138,14 @@ def singles(word: str, table: AtomTable, chemistry: ChemicalModel, found: _Sets)
         own = (table.residue == residue) & (found.member < 0)
         if (table.altloc[own & ~table.hydrogen] == "").all():
             found.add([_where(table, own)], [own], False)
+
+
+def _residues(table: AtomTable, member: NDArray[np.int32], n: int) -> tuple[tuple[str, ...], ...]:
+    """Residues of each of ``n`` groups as "A/12"."""
+    found: list[dict[str, None]] = [{} for _ in range(n)]
+    for k in np.flatnonzero(member >= 0).tolist():
+        found[member[k]][f"{table.chain[k]}/{table.seqid_text[k]}"] = None
+    return tuple(map(tuple, found))
 
 
 def _where(table: AtomTable, inside: Flags) -> str:

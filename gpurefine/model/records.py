@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .occupancy import OccupancyResult
 from .tls import TlsResult
 
 
@@ -212,4 +213,5 @@ class Report:
     timing: dict[str, float] = field(default_factory=dict)
     twin: dict[str, Any] | None = None
     tls: TlsResult | None = None
+    occupancies: OccupancyResult | None = None
     messages: list[str] = field(default_factory=list)

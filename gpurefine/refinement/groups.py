@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.atoms import Atoms
-from ..model.occupancy import OccupancyGroups
+from ..model.occupancy import OccupancyGroups, OccupancyResult
 from ..model.tls import TlsGroups, TlsResult
 from ..params.occupancy import GroupOccupancies
 from ..params.rigid import RigidBodies
@@ -100,6 +100,11 @@ def tls_result(refinement: Refinement, residual: bool) -> TlsResult | None:
     mean = np.bincount(groups.member[inside], motion[inside], minlength=len(groups)) / np.maximum(count, 1)
     cycles = sum(record.stage == "TLS" for record in refinement.cycles)
     return TlsResult(groups, values.tls, mean, residual, cycles)
+
+
+def occupancy_result(refinement: Refinement, groups: OccupancyGroups | None) -> OccupancyResult | None:
+    """The refined occupancies; None without groups."""
+    return None if groups is None else OccupancyResult(groups, groups.occupancies(refinement.state.values.occ))
 
 
 def start_occupancies(atoms: Atoms, groups: OccupancyGroups) -> tuple[Atoms, GroupOccupancies]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,13 @@ def test_a_wrong_conformer_goes(problem: Any, tmp_path: Path) -> None:
     last = dict(zip(problem.groups.occupancies.names, seen[-1], strict=True))
     assert last["A/42 B"] < 0.1 and last["A/68 B"] < 0.1
     result.write(str(tmp_path / "out"))
+    told = json.loads((tmp_path / "out.json").read_text())["occupancies"]
+    entry = next(group for group in told["groups"] if group["name"] == "A/68 A")
+    assert entry["residues"] == ["A/68"] and entry["occupancy"] == last["A/68 A"] and entry["n_atoms"] > 2
+    assert {"groups": ["A/68 A", "A/68 B"], "complete": True} in told["sets"]
+    table = (tmp_path / "out.log").read_text().split("Occupancies\n")[1].split("\n\n")[0]
+    row = next(line.split() for line in table.splitlines() if line.startswith("A/68 A"))
+    assert row[2] == f"{last['A/68 A']:.3f}" and row[-1] == "A/68"
     written = gemmi.read_structure(str(tmp_path / "out.pdb"))[0]["A"]["68"][0]
     shares = {atom.altloc: atom.occ for atom in written if atom.altloc != "\0"}
     assert shares["A"] == pytest.approx(last["A/68 A"], abs=0.006) and shares["A"] + shares["B"] == pytest.approx(1.0)

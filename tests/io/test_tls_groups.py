@@ -17,6 +17,7 @@ from gpurefine.errors import InputError, UsageError
 from gpurefine.io.tls_groups import find_tls_groups, has_polymer
 from gpurefine.model.special import find_special_positions
 from gpurefine.refinement import refine as loop
+from gpurefine.refinement.groups import MovingGroups, TlsPlan
 from gpurefine.refinement.objective import Objective
 from gpurefine.refinement.setup import build_objective
 from gpurefine.refinement.tls_start import start_motion
@@ -103,6 +104,30 @@ def test_negative_libration_is_told(problem: Any, tmp_path: Path) -> None:
     assert any("starts without motion" in t for t in told) and not kept.start.any()
 
 
+def test_negative_refined_libration_is_told(problem: Any) -> None:
+    """The same sentence for tensors that refinement has found."""
+    groups, _ = find_tls_groups("auto", None, False, problem.model, problem.chemistry)
+    values = np.zeros((1, 20))
+    values[0, :12] = [0.05, 0.06, 0.07, 0.0, 0.0, 0.0, 2e-4, 3e-4, -1e-4, 0.0, 0.0, 0.0]
+    moving = replace(problem, groups=MovingGroups(tls=TlsPlan(replace(groups, start=values), 0)))
+    state = loop.start(objective_of(moving), RefineOptions(cycles=0))
+    report = moving._result(state, [], RefineOptions(cycles=0)).report
+    assert [t for t in report.messages if "chain A: L has the negative principal value -0.328 deg²" in t]
+    assert not [t for t in report.messages if "chain A: T" in t]
+
+
+def test_atoms_on_a_line_are_no_group(problem: Any, tmp_path: Path) -> None:
+    c = problem.chemistry
+    own = np.flatnonzero([label.startswith("A/70/") for label in c.labels])
+    xyz = c.atoms.xyz.copy()
+    xyz[own] = np.arange(len(own))[:, None] * np.array([0.3, 0.4, 0.5])
+    straight = replace(problem, chemistry=replace(c, atoms=replace(c.atoms, xyz=xyz)))
+    groups, told = from_file(straight, tmp_path, HEAD.format("thin", 70, 70) + HEAD.format("rest", 80, 151))
+    assert groups.names == ("rest",) and any("thin" in t and "on a line" in t and "left out" in t for t in told)
+    with pytest.raises(InputError, match="on a line"):
+        from_file(straight, tmp_path, HEAD.format("thin", 70, 70))
+
+
 def test_motion_in_the_model_is_subtracted(problem: Any, tmp_path: Path) -> None:
     """Total B = own + motion; the atoms on special positions stay out."""
     groups, _ = from_file(problem, tmp_path, HEAD.format("all", 3, 151) + TENSORS.format("2.5"))
@@ -136,7 +161,7 @@ def test_written_files_hold_the_same_structure_factors(
 ) -> None:
     """F_c of what PREFIX.pdb, .cif and .tls say is that of the refinement to 1e-4."""
     # hydrogens would be placed anew on positions rounded to three decimals
-    options: dict[str, Any] = {"threads": 1, "hydrogens": "drop", "cycles": 0}
+    options: dict[str, Any] = {"threads": 1, "hydrogens": "drop", "cycles": 0, "d_min": 2.5}
     problem = gpurefine.read(*example, **options, tls="auto", tls_cycles=1, tls_residual_b=residual)
     state = loop.start(objective_of(problem), problem.config.refine)
     loop.run_cycle(state, problem.config.refine)
