@@ -154,7 +154,7 @@ def first_run_notice(backend: Backend) -> list[str]:
     if any(folder.glob("density_iso.spread-*.nbc")):
         return []
     return [
-        "First run: the inner loops are compiled now, once for this installation, which takes about half a minute "
+        "First run: the inner loops are compiled now, once for this installation, which takes about 40 seconds "
         "(gpurefine info --compile does it ahead)."
     ]
 
