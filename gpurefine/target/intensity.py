@@ -12,9 +12,9 @@ from ..backend.ops import Backend
 from ..backend.ops_intensity import PosteriorResult
 from ..backend.plans import SigmaaResult
 from ..model.reflections import Reflections
-from .likelihood import Coefficients, ErrorValues, Evaluation
-from .rice import spread_evaluation
-from .sigmaa import SigmaA, SigmaAEstimator, plan_sigmaa
+from .likelihood import Coefficients, ErrorValues
+from .one_model import OneModelLikelihood, amplitude_estimator, posterior_coefficients
+from .sigmaa import SigmaAEstimator
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -39,7 +39,7 @@ class IntensityEstimator(SigmaAEstimator):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class IntensityLikelihood:
+class IntensityLikelihood(OneModelLikelihood):
     """The likelihood of one list of intensities.
 
     Attributes:
@@ -50,27 +50,8 @@ class IntensityLikelihood:
 
     backend: Backend
     reflections: Reflections
-    f_obs: F64
     estimator: IntensityEstimator
     n_model: int = 1
-
-    @property
-    def uses_free(self) -> bool:
-        """Whether the free set determines Σ_mod."""
-        return self.estimator.uses_free
-
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
-        """French–Wilson amplitudes."""
-        return self.f_obs
-
-    def fit(self, f_total: C128, k_aniso: F64, start: SigmaA | None) -> SigmaA:
-        """D and Σ_mod by maximum likelihood."""
-        return self.estimator.fit(np.abs(f_total[0]), k_aniso, start)
-
-    def values(self, errors: SigmaA, k_aniso: F64) -> ErrorValues:
-        """D and k_aniso² Σ_mod (n,)."""
-        d, variance = errors.on(self.reflections.inv_d2)
-        return ErrorValues(d, variance * k_aniso**2)
 
     def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> PosteriorResult:
         r, e = self.reflections, self.estimator
@@ -78,17 +59,6 @@ class IntensityLikelihood:
             e.intensity[index], e.sigma_intensity[index], f_total[0, index], values.d[index], values.s[index],
             r.epsilon[index], r.centric[index], derivatives,
         )
-
-    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
-        """−LL of the reflections ``index`` (k,)."""
-        found = self._call(values, f_total, index, derivatives)
-        return spread_evaluation(
-            found.minus_ll, found.gradient, found.information, index, len(self.reflections), derivatives
-        )
-
-    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
-        """|F_total|."""
-        return np.asarray(np.abs(f_total[0]))
 
     def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
         """As for amplitudes, with the posterior mean ⟨F exp(iφ)⟩ in the place of mF_o."""
@@ -100,26 +70,15 @@ class IntensityLikelihood:
         return posterior_coefficients(r, best, fom, values.d * f_total[0])
 
 
-def posterior_coefficients(reflections: Reflections, best: C128, fom: F64, calculated: C128) -> Coefficients:
-    """2⟨F⟩ − DF_c (acentric) or ⟨F⟩ (centric), and ⟨F⟩ − DF_c, of posterior means ⟨F exp(iφ)⟩ = ``best`` (n,); DF_c =
-    ``calculated`` (n,) where nothing was observed."""
-    observed = reflections.observed
-    fwt = np.where(observed, np.where(reflections.centric, best, 2.0 * best - calculated), calculated)
-    return Coefficients(fwt, np.where(observed, best - calculated, 0.0), fom)
-
-
 def plan_intensity(backend: Backend, reflections: Reflections) -> IntensityLikelihood:
     """The likelihood of the intensities of ``reflections``, which must have them."""
     r = reflections
     assert r.intensity is not None and r.sigma_intensity is not None
-    f_obs = np.where(r.observed, r.f, 0.0)
-    plain = plan_sigmaa(
-        backend, f_obs, np.where(r.observed, r.sigma, 1.0), r.epsilon, r.centric, r.inv_d2, r.work, r.free
-    )
+    plain = amplitude_estimator(backend, r)
     estimator = IntensityEstimator(
         **{name: getattr(plain, name) for name in plain.__dataclass_fields__},
         intensities=backend,
         intensity=np.where(r.observed, r.intensity, 0.0),
         sigma_intensity=np.where(r.observed, r.sigma_intensity, 1.0),
     )
-    return IntensityLikelihood(backend, r, f_obs, estimator)
+    return IntensityLikelihood(backend, r, estimator)

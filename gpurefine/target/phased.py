@@ -14,10 +14,9 @@ from ..backend.phase_algebra import combined_prior
 from ..backend.plans import SigmaaResult
 from ..model.records import MapColumns
 from ..model.reflections import Reflections
-from .intensity import posterior_coefficients
-from .likelihood import Coefficients, ErrorValues, Evaluation
-from .rice import spread_evaluation
-from .sigmaa import SigmaA, SigmaAEstimator, plan_sigmaa
+from .likelihood import Coefficients, ErrorValues
+from .one_model import OneModelLikelihood, amplitude_estimator, posterior_coefficients
+from .sigmaa import SigmaA, SigmaAEstimator
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -45,7 +44,7 @@ class PhasedEstimator(SigmaAEstimator):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PhasedLikelihood:
+class PhasedLikelihood(OneModelLikelihood):
     """The likelihood of one list of amplitudes of which some have prior phases."""
 
     backend: Backend
@@ -53,23 +52,9 @@ class PhasedLikelihood:
     estimator: PhasedEstimator
     n_model: int = 1
 
-    @property
-    def uses_free(self) -> bool:
-        """Whether the free set determines Σ_mod."""
-        return self.estimator.uses_free
-
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
-        """F_obs."""
-        return self.estimator.f_obs
-
     def fit(self, f_total: C128, k_aniso: F64, start: SigmaA | None) -> SigmaA:
-        """D and Σ_mod by maximum likelihood."""
+        """D and Σ_mod by maximum likelihood, which depends on the model's phases."""
         return self.estimator.fit(f_total[0], k_aniso, start)
-
-    def values(self, errors: SigmaA, k_aniso: F64) -> ErrorValues:
-        """D and k_aniso² Σ_mod (n,)."""
-        d, variance = errors.on(self.reflections.inv_d2)
-        return ErrorValues(d, variance * k_aniso**2)
 
     def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> PhasedResult:
         r, e = self.reflections, self.estimator
@@ -77,17 +62,6 @@ class PhasedLikelihood:
             e.f_obs[index], e.sigma[index], f_total[0, index], np.ascontiguousarray(e.prior[:, index]),
             values.d[index], values.s[index], r.epsilon[index], r.centric[index], derivatives,
         )
-
-    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
-        """−LL of the reflections ``index`` (k,)."""
-        found = self._call(values, f_total, index, derivatives)
-        return spread_evaluation(
-            found.minus_ll, found.gradient, found.information, index, len(self.reflections), derivatives
-        )
-
-    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
-        """|F_total|."""
-        return np.asarray(np.abs(f_total[0]))
 
     def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
         """Coefficients with the combined phases; further columns: these phases and their Hendrickson–Lattman
@@ -113,9 +87,7 @@ class PhasedLikelihood:
 def plan_phased(backend: Backend, reflections: Reflections, prior: F64) -> PhasedLikelihood:
     """The likelihood of amplitudes with the prior's coefficients ``prior`` (n, 4)."""
     r = reflections
-    f_obs = np.where(r.observed, r.f, 0.0)
-    sigma = np.where(r.observed, r.sigma, 1.0)
-    plain = plan_sigmaa(backend, f_obs, sigma, r.epsilon, r.centric, r.inv_d2, r.work, r.free)
+    plain = amplitude_estimator(backend, r)
     estimator = PhasedEstimator(
         **{name: getattr(plain, name) for name in plain.__dataclass_fields__},
         phases=backend, prior=np.ascontiguousarray(prior.T),

@@ -16,10 +16,10 @@ from ..backend.ops_twin import TwinGroups, TwinPosterior
 from ..backend.posterior import posterior_gradient
 from ..model.measured import TwinInput
 from ..model.reflections import Reflections
-from .intensity import posterior_coefficients
 from .likelihood import Coefficients, ErrorValues, Evaluation
+from .one_model import amplitude_estimator, posterior_coefficients
 from .shells import Hats, smoothed, solve_bands
-from .sigmaa import D_MAX, SMOOTHING, SigmaA, SigmaAEstimator, plan_sigmaa
+from .sigmaa import D_MAX, SMOOTHING, SigmaA, SigmaAEstimator
 from .twin_groups import plan_groups, response_variance
 
 F64 = NDArray[np.float64]
@@ -306,11 +306,7 @@ def plan_twin(backend: Backend, reflections: Reflections, twin: TwinInput) -> Tw
     """The likelihood of the twinned intensities of ``reflections``, which must have them."""
     r = reflections
     assert r.intensity is not None and r.sigma_intensity is not None
-    f_obs = np.where(r.observed, r.f, 0.0)
-    plain = plan_sigmaa(
-        backend, f_obs, np.where(r.observed, r.sigma, 1.0), r.epsilon, r.centric, r.inv_d2, r.work, r.free
-    )
+    plain = amplitude_estimator(backend, r)
     modelled = r.observed & (twin.mates > -2).all(axis=0)
-    return TwinLikelihood(
-        backend, r, twin, f_obs, np.where(modelled, r.intensity, 0.0), np.where(modelled, r.sigma_intensity, 0.0), plain
-    )
+    intensity, sigma = np.where(modelled, r.intensity, 0.0), np.where(modelled, r.sigma_intensity, 0.0)
+    return TwinLikelihood(backend, r, twin, plain.f_obs, intensity, sigma, plain)
