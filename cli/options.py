@@ -79,6 +79,8 @@ def click_option(name: str, group: type, field: dataclasses.Field[Any]) -> Calla
         settings |= {"type": click.Choice(field.metadata["choices"], case_sensitive=False)}
     else:
         settings |= {"type": kinds[0] if kinds else hint}
+        if "bare" in field.metadata:  # the option may stand without a value
+            settings |= {"is_flag": False, "flag_value": field.metadata["bare"]}
     return click.option(flag_of(field), f"{name}__{field.name}", **settings)
 
 

@@ -17,6 +17,9 @@ from .constants import B_MAX, B_MIN
 from .errors import UsageError
 from .option import option
 
+RESET_B = 30.0
+"""Å²: what --reset-b takes where no number follows."""
+
 SHAKE_MAX = 5.0
 """Å: farther than that nothing comes back."""
 
@@ -146,9 +149,9 @@ class RefineOptions:
     )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
     adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")
-    reset_b: float | None = option(
-        None, "Set every B to this before refinement, and anisotropic atoms isotropic; 30 is a usual value.", "Å²",
-        metavar="B",
+    reset_b: float | bool | None = option(
+        None, f"Set every B to this before refinement, and anisotropic atoms isotropic; {RESET_B:g} where no number "
+        "follows.", "Å²", metavar="[B]", bare=RESET_B,
     )
     shake: float = option(
         0.0, "Move every atom at random before refinement, by so much r.m.s. (to test how far refinement comes back).",
@@ -169,6 +172,8 @@ class RefineOptions:
         self.rmsz_band()
         if self.adp_weight < 0.0:
             raise UsageError("--adp-weight must be 0 or more.")
+        if isinstance(self.reset_b, bool):
+            object.__setattr__(self, "reset_b", RESET_B if self.reset_b else None)
         if self.reset_b is not None and not B_MIN <= self.reset_b <= B_MAX:
             raise UsageError(f"--reset-b must lie between {B_MIN:g} and {B_MAX:g} Å².")
         if not 0.0 <= self.shake <= SHAKE_MAX:

@@ -122,6 +122,8 @@ def _check_group(name: str, table: Mapping[str, Any], place: str) -> Values:
     for key, value in table.items():
         if key not in fields:
             raise UsageError(f"{place}, group [{name}]: {_unknown(key, list(fields), 'option')}")
+        if value is True and "bare" in fields[key].metadata:
+            value = fields[key].metadata["bare"]
         chosen[key] = _converted(value, hints[key], f"{place}, group [{name}]: {key}")
         choices = fields[key].metadata.get("choices")
         if choices and chosen[key] not in choices:

@@ -116,6 +116,14 @@ def test_given_options_reach_the_configuration(job: FakeJob) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"), [("--reset-b", 30.0), ("--reset-b --quiet", 30.0), ("--reset-b 25", 25.0), ("", None)]
+)
+def test_b_is_reset_with_or_without_a_number(job: FakeJob, given: str, expected: float | None) -> None:
+    assert main.run(["refine", "m.pdb", "d.mtz", *given.split()]) == 0
+    assert job.calls[0][0].refine.reset_b == expected
+
+
+@pytest.mark.parametrize(
     ("model", "prefix"),
     [("m.pdb", "m_refined"), ("in/m.cif.gz", "m_refined"), ("a.b.mmcif", "a.b_refined"), (".pdb", ".pdb_refined")],
 )

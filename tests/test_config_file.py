@@ -97,6 +97,12 @@ def test_only_what_the_file_states_is_there(tmp_path: Path) -> None:
     assert isinstance(values["data"]["d_min"], float)
 
 
+@pytest.mark.parametrize(("text", "expected"), [("true", 30.0), ("25", 25.0)])
+def test_b_is_reset_with_or_without_a_number(tmp_path: Path, text: str, expected: float) -> None:
+    values = read_config_file(written(tmp_path, f"[refine]\nreset_b = {text}\n"))
+    assert values["refine"]["reset_b"] == expected
+
+
 def test_later_layers_win_option_by_option() -> None:
     low = {"model": "a", "data": {"d_min": 2.0, "labels": "F"}}
     high = {"model": "b", "data": {"d_min": 3.0}, "run": {"threads": 1}}
@@ -119,6 +125,7 @@ def test_later_layers_win_option_by_option() -> None:
         ("[data]\nd_min = true\n", "d_min must be a number, not true"),
         ("[data]\nfree_flag = 1.0\n", "free_flag must be a whole number"),
         ("[data]\nlabels = 5\n", "labels must be text in quotes"),
+        ("[refine]\nreset_b = false\n", "reset_b must be a number"),
         ("[refine]\nfix_xyz = 1\n", "fix_xyz must be true or false"),
         ("[refine]\ncycles = true\n", "cycles must be a whole number"),
         ('[chemistry]\nligand = "a.cif"\n', "ligand must be a list of texts"),

@@ -39,6 +39,10 @@ def test_nothing_asked_nothing_changed(atoms: Any) -> None:
     assert same is atoms and not messages
 
 
+def test_reset_without_a_number() -> None:
+    assert RefineOptions(reset_b=True).reset_b == 30.0
+
+
 def test_b_is_reset_and_anisotropy_gone(atoms: Any) -> None:
     mixed = replace(atoms, is_aniso=~atoms.is_hydrogen, u_aniso=np.ones_like(atoms.u_aniso))
     flat, messages = starting_atoms(mixed, NOBODY, RefineOptions(reset_b=30.0))
