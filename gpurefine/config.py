@@ -347,3 +347,20 @@ GROUPS: dict[str, Any] = {
     field.name: type(field.default) for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.default)
 }
 """Field of :class:`Config` → the dataclass that holds the group's options, in the order of the workflow."""
+
+
+def config_of(model: str, data: str, prefix: str, options: dict[str, Any]) -> Config:
+    """Options by name sorted into their groups.
+
+    Raises:
+        UsageError: a name belongs to no group.
+    """
+    chosen: dict[str, Any] = {}
+    for group, kind in GROUPS.items():
+        names = {f.name for f in dataclasses.fields(kind)}
+        chosen[group] = kind(**{name: value for name, value in options.items() if name in names})
+    known = {f.name for kind in GROUPS.values() for f in dataclasses.fields(kind)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise UsageError(f"There is no option '{unknown[0]}'; the options are {', '.join(sorted(known))}.")
+    return Config(model=model, data_file=data, prefix=prefix, **chosen)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .backend import create, describe_choice, first_run_notice
 from .backend.ops import Backend
 from .checkpoints import Keeper, Start, check_problem, input_files, read_start
-from .config import GROUPS, Config, RefineOptions
-from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, UsageError
+from .config import Config, RefineOptions, config_of
+from .errors import InputError, InterruptedRefinement, NumericalError, OutputError
 from .fcalc import StructureFactors, structure_factors
 from .group_choice import choose_groups, decide_displacements
 from .io.anomalous_input import Scattering
@@ -41,7 +41,7 @@ from .refinement.report import final_report
 from .refinement.setup import build_objective
 from .refinement.timing import Timer
 
-__all__ = ["Problem", "Result", "StructureFactors", "read", "resume", "run", "structure_factors"]
+__all__ = ["Problem", "Result", "StructureFactors", "config_of", "read", "resume", "run", "structure_factors"]
 
 Progress = Callable[[str | CycleRecord], None]
 
@@ -216,23 +216,6 @@ def read(model: str | Path, data: str | Path, **options: Any) -> Problem:
         InputError, ChemistryError: a file cannot be used; the sentence says why.
     """
     return prepare(config_of(str(model), str(data), "refined", options))
-
-
-def config_of(model: str, data: str, prefix: str, options: dict[str, Any]) -> Config:
-    """Options by name sorted into their groups.
-
-    Raises:
-        UsageError: a name belongs to no group.
-    """
-    chosen: dict[str, Any] = {}
-    for group, kind in GROUPS.items():
-        names = {f.name for f in fields(kind)}
-        chosen[group] = kind(**{name: value for name, value in options.items() if name in names})
-    known = {f.name for kind in GROUPS.values() for f in fields(kind)}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise UsageError(f"There is no option '{unknown[0]}'; the options are {', '.join(sorted(known))}.")
-    return Config(model=model, data_file=data, prefix=prefix, **chosen)
 
 
 def prepare(config: Config, progress: Progress | None = None, before: float = 0.0) -> Problem:
