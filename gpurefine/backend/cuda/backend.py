@@ -11,8 +11,8 @@ from .anomalous import AnomalousOps
 from .density import DensityOps
 from .device import Device
 from .intensity import IntensityOps
-from .likelihood import TargetOps
 from .mask import MaskOps
+from .phased import PhasedOps
 from .restraints import RestraintOps
 from .scale import ScaleOps
 from .shell_products import InformationOps
@@ -20,7 +20,7 @@ from .solve import SolveOps
 
 
 class CudaBackend(
-    DensityOps, InformationOps, TargetOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps
+    DensityOps, InformationOps, PhasedOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps
 ):
     """Performs the operations of the table on a device.
 

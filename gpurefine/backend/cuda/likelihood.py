@@ -58,17 +58,14 @@ class TargetOps(DeviceOps):
     ) -> LikelihoodResult:
         """See :class:`gpurefine.backend.ops.TargetOps`."""
         n = len(f_obs)
-        tables = information_tables()
-        acentric, special = self.kept(
-            "information", lambda: [self.fixed(table, np.float64) for table in tables], *tables
-        )
+        acentric, special = self._tables()
         # the gradient comes first: complex numbers must lie at multiples of 16 bytes
         out = self.buffer("likelihood", (5, n), np.float64)
         self.launch(
             "rice", n, self.unchanged("f_obs", f_obs, np.float64), self.unchanged("sigma", sigma, np.float64),
             self.send("f_calc", f_calc, np.complex128), self.unchanged("d", d, np.float64),
             self.unchanged("s", s, np.float64), self.unchanged("epsilon", epsilon, np.float64),
-            self.unchanged("centric", centric, np.bool_), np.int32(n), acentric, special, np.int32(len(tables[0])),
+            self.unchanged("centric", centric, np.bool_), np.int32(n), acentric, special, np.int32(acentric.size),
             np.float64(TABLE_END), np.bool_(derivatives), out[3:4], out[:2].reshape(-1).view(np.complex128), out[2:3],
             out[4:5],
         )
@@ -82,17 +79,26 @@ class TargetOps(DeviceOps):
         self, f_obs: Any, sigma: Any, fc_abs: Any, d: Any, s: Any, epsilon: Any, centric: Any
     ) -> SigmaaResult:
         """See :class:`gpurefine.backend.ops.TargetOps`."""
-        n = len(f_obs)
+        return self._sigmaa_of("rice_sigmaa", len(f_obs), (
+            self.unchanged("f_obs", f_obs, np.float64), self.unchanged("sigma", sigma, np.float64),
+            self.unchanged("fc_abs", fc_abs, np.float64), self.send("d", d, np.float64), self.send("s", s, np.float64),
+            self.unchanged("epsilon", epsilon, np.float64), self.unchanged("centric", centric, np.bool_),
+        ))
+
+    def _tables(self) -> tuple[DeviceArray, DeviceArray]:
+        """The information tables of acentric and centric reflections."""
+        tables = information_tables()
+        return self.kept(
+            "information", lambda: (self.fixed(tables[0], np.float64), self.fixed(tables[1], np.float64)), *tables
+        )
+
+    def _sigmaa_of(self, kernel: str, n: int, columns: tuple[DeviceArray, ...]) -> SigmaaResult:
+        """What ``kernel`` makes of ``columns`` of n reflections; the result before is saved from being overwritten."""
         earlier = None if self._sigmaa is None else self._sigmaa()
         if earlier is not None:
             earlier.fetch()
         out = self.buffer("sigmaa", (5, n), np.float64)
-        self.launch(
-            "rice_sigmaa", n, self.unchanged("f_obs", f_obs, np.float64), self.unchanged("sigma", sigma, np.float64),
-            self.unchanged("fc_abs", fc_abs, np.float64), self.send("d", d, np.float64), self.send("s", s, np.float64),
-            self.unchanged("epsilon", epsilon, np.float64), self.unchanged("centric", centric, np.bool_), np.int32(n),
-            out,
-        )
+        self.launch(kernel, n, *columns, np.int32(n), out)
         result = DeviceSigmaa(self.device, out)
         self._sigmaa = weakref.ref(result)
         return result
