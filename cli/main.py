@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import cast
 
 import click
 
 from gpurefine import __version__
 
 from . import failure
-from .dictionary import dictionary
-from .example import example
-from .fcalc import fcalc
-from .freer import freer
-from .info import info
-from .maps import maps
-from .refine import refine
-from .truncate import truncate
+
+NAMES = ("refine", "maps", "fcalc", "dictionary", "freer", "truncate", "info", "example")
+"""In the order of the workflow; each is defined in the module of its name."""
+
+
+class Commands(Mapping[str, click.Command]):
+    """The commands by name, each loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        """The command of that name."""
+        if name not in NAMES:
+            raise KeyError(name)
+        command: click.Command = getattr(importlib.import_module(f".{name}", __package__), name)
+        return command
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a command."""
+        return name in NAMES
+
+    def __iter__(self) -> Iterator[str]:
+        """Their names."""
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(NAMES)
 
 
 class WorkflowGroup(click.Group):
-    """Lists its commands in the order in which they are added (click sorts them by name)."""
+    """Lists its commands in the order of the workflow (click sorts them by name)."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands."""
@@ -44,8 +65,7 @@ def commands() -> None:
     """
 
 
-for command in (refine, maps, fcalc, dictionary, freer, truncate, info, example):
-    commands.add_command(command)
+commands.commands = cast(MutableMapping[str, click.Command], Commands())
 
 
 def run(arguments: Sequence[str] | None = None, begun: float | None = None) -> int:
@@ -72,4 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the installed command."""
     from gpurefine.refinement.timing import process_age
 
-    sys.exit(run(arguments, time.perf_counter() - process_age()))
+    code = run(arguments, time.perf_counter() - process_age())
+    gc.freeze()  # Python need not search for what can be freed: all of it goes with the process
+    sys.exit(code)

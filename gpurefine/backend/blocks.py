@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ..errors import NumericalError, Status
 
@@ -44,8 +43,8 @@ class BlockPattern:
         m = len(i)
         above, below = np.bincount(i, minlength=n), np.bincount(j, minlength=n)
         row_start, up, down = (np.concatenate([[0], np.cumsum(count)]) for count in (above + below, above, below))
-        # in row i the entries of smaller atoms (mirrored pairs) come first; sorting by (j, i) is a transposition
-        by_second = csr_array((np.arange(m), j, up), shape=(n, n)).tocsc().data
+        # in row i the entries of smaller atoms (mirrored pairs) come first
+        by_second = np.argsort(j.astype(np.int64) * n + i)  # no key twice: a sort need not be stable
         direct = row_start[i] + below[i] + np.arange(m) - up[i]
         mirrored = row_start[j[by_second]] + np.arange(m) - down[j[by_second]]
         column, slot, transposed = np.empty(2 * m, np.int32), np.empty(2 * m, np.int32), np.zeros(2 * m, bool)

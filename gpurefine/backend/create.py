@@ -113,8 +113,11 @@ def _cpu(threads: int) -> Backend:
     numba keeps machine code beside the source or else in the user's cache folder, and refuses to work with neither; a
     folder that lasts as long as this process serves then.
     """
+    from .cpu.backend import CpuBackend
+    from .cpu.density_iso import spread
+
     try:
-        from .cpu.backend import CpuBackend
+        _ = spread._cache.cache_path
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
@@ -127,7 +130,6 @@ def _cpu(threads: int) -> Backend:
         folder = tempfile.mkdtemp(prefix="gpurefine-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         numba.config.CACHE_DIR = folder
-        from .cpu.backend import CpuBackend
     return CpuBackend(threads)
 
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e, i1e
 
 DRAWS = 4
 """Simulated measurements of a reflection whose expected information has no table; sums over some hundred reflections
@@ -42,6 +41,8 @@ def _grid() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float6
 @lru_cache(maxsize=1)
 def information_tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """w_a and w_c at x = 0 … TABLE_END in TABLE_SIZE equal steps, (TABLE_SIZE,) float64 each."""
+    from scipy.special import i0e, i1e  # takes longer to load than the tables to make: only where they are wanted
+
     x, y, dy = _grid()
     t = 2.0 * x * y
     density = 2.0 * y * np.exp(-((x - y) ** 2)) * i0e(t)

@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e, i1e
 
 F64 = NDArray[np.float64]
 
@@ -33,6 +32,8 @@ BESSEL_STEPS = 1024
 @lru_cache(maxsize=1)
 def bessel_table() -> F64:
     """(BESSEL_STEPS + 2, 4): ĩ₀, h dĩ₀/dy, m = I₁/I₀ and h dm/dy at y = k h, h = BESSEL_END/BESSEL_STEPS."""
+    from scipy.special import i0e, i1e  # loaded only where there are intensities
+
     h = BESSEL_END / BESSEL_STEPS
     y = h * np.arange(BESSEL_STEPS + 2)
     zero, one = i0e(y), i1e(y)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e, i1e
 
 F64 = NDArray[np.float64]
 
@@ -66,6 +65,8 @@ def coefficients_of(phase: F64, fom: F64, centric: NDArray[np.bool_]) -> F64:
 
 def inverse_sim(m: F64) -> F64:
     """X (n,) with I₁(X)/I₀(X) = m, 0 ≤ m < 1, by Newton's method from Best and Fisher's approximation."""
+    from scipy.special import i0e, i1e  # loaded only where there are phases
+
     start = np.where(m < 0.53, 2 * m + m**3 + 5 * m**5 / 6, np.where(
         m < 0.85, -0.4 + 1.39 * m + 0.43 / (1 - m), 1 / np.maximum(m**3 - 4 * m**2 + 3 * m, 1e-12)))  # fmt: skip
     x = np.asarray(start, np.float64)

@@ -6,11 +6,11 @@ One thread, in the order of the pairs: two pairs may share both atoms' rows, and
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ..blocks import BlockMatrix, project_blocks
 from ..gaussians import full_tensors
 from ..ops_adp import F64, I32, Flags, TensorTerms
+from .jit import njit
 
 ROW = np.array([0, 1, 2, 0, 0, 1])
 COLUMN = np.array([0, 1, 2, 1, 2, 2])

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
-
 from ..quadrature import BESSEL_END, BESSEL_STEPS, DROP
+from .jit import njit
 from .rows import Array
 
 _SCALE = BESSEL_STEPS / BESSEL_END
 _TWO_PI = 2.0 * math.pi
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def bessel(table: Array, y: float) -> tuple[float, float]:
     """exp(−y) I₀(y) and I₁(y)/I₀(y) for y ≥ 0."""
     if y >= BESSEL_END:
@@ -37,7 +36,7 @@ def bessel(table: Array, y: float) -> tuple[float, float]:
     return zero, ratio
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _energy(table: Array, f: float, i: float, p: float, x: float, centric: bool) -> float:
     """−ln of the integrand, up to a constant."""
     q = f * f - i
@@ -47,7 +46,7 @@ def _energy(table: Array, f: float, i: float, p: float, x: float, centric: bool)
     return 0.5 * p * q * q + (f - x) ** 2 - math.log(zero * f)
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def log_slope(table: Array, f: float, i: float, p: float, x: float, centric: bool) -> tuple[float, float]:
     """First and second derivative of the energy."""
     q = f * f - i
@@ -61,7 +60,7 @@ def log_slope(table: Array, f: float, i: float, p: float, x: float, centric: boo
     return first, 2.0 * p * (q + 2.0 * f * f) + 2.0 - 4.0 * x * x * curve + 1.0 / (f * f)
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def peak(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[float, float]:
     """Place of the maximum of the integrand, to a small part of its width, and the second derivative there."""
     weight = 1.0 if centric else 2.0
@@ -97,7 +96,7 @@ def peak(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[flo
     return f, max(second, floor)
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def window(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[float, float, float]:
     """Interval outside which the integrand is below exp(−DROP) of its maximum, and the place of that (the middle
     value); a little too wide is no harm."""
@@ -128,7 +127,7 @@ def window(table: Array, i: float, p: float, x: float, centric: bool) -> tuple[f
     return low, f, high
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def log_prior_derivatives(table: Array, f: float, x: float, centric: bool) -> tuple[float, float, float]:
     """−ln of the density of f, up to a constant, and its two derivatives."""
     value = _energy(table, f, 0.0, 0.0, x, centric)
@@ -136,7 +135,7 @@ def log_prior_derivatives(table: Array, f: float, x: float, centric: bool) -> tu
     return value, first, second
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def prior_weight(table: Array, f: float, x: float, centric: bool) -> tuple[float, float, float]:
     """Exponent and factor of the density of f, and the mean cosine m of its phase."""
     if centric:

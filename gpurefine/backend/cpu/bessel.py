@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
+from .jit import njit
 
 _SWITCH = 18.0
 """Below: ascending series; above: asymptotic series, whose smallest term there is under 1e-15."""
 
 
-@nb.njit
+@njit()
 def _asymptotic(x: float) -> tuple[float, float]:
     """ln(I₀(x) exp(−x)) and I₁(x)/I₀(x) for large x."""
     inverse = 1.0 / (8.0 * x)
@@ -28,7 +28,7 @@ def _asymptotic(x: float) -> tuple[float, float]:
     return math.log(s0) - 0.5 * math.log(2.0 * math.pi * x), s1 / s0
 
 
-@nb.njit
+@njit()
 def log_i0_and_ratio(x: float) -> tuple[float, float]:
     """ln I₀(x) and I₁(x)/I₀(x) for x ≥ 0, to about 1e-14 relative."""
     if x < _SWITCH:
@@ -49,7 +49,7 @@ def log_i0_and_ratio(x: float) -> tuple[float, float]:
     return x + log_i0e, ratio
 
 
-@nb.njit
+@njit()
 def log_i0e_and_ratio(x: float) -> tuple[float, float]:
     """ln(I₀(x) exp(−x)) and I₁(x)/I₀(x) for x ≥ 0: nothing of the size of x cancels."""
     if x < _SWITCH:
@@ -58,7 +58,7 @@ def log_i0e_and_ratio(x: float) -> tuple[float, float]:
     return _asymptotic(x)
 
 
-@nb.njit
+@njit()
 def log_cosh(x: float) -> float:
     """ln cosh x without overflow."""
     a = abs(x)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
 from ..ops_restraints import F64, I8, I32, ContactRules, Contacts, Flags, SymmetryArrays
+from .jit import njit
 
 NDArrayInt = NDArray[np.int64]
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exponential import LOG2_E, exp2_negative
+from .jit import njit
 from .rows import LANES, MAX_ROW, Array, add_row, slab_lists, take_row, wrapped
 from .slabs import plane_ranges
 
@@ -37,7 +38,7 @@ def grid_forms(inverse: NDArray[np.float64], per_step: NDArray[np.float64]) -> N
     return out
 
 
-@nb.njit
+@njit()
 def row_metric(orth: Array, nu: int, nv: int, nw: int) -> tuple[float, float, float, float, float, float]:
     """What :func:`row_points` needs: |x|² across the rows as a form of x₀ and x₁, and where on a row it is smallest.
 
@@ -55,7 +56,7 @@ def row_metric(orth: Array, nu: int, nv: int, nw: int) -> tuple[float, float, fl
     return uu - uw * uw / ww, 2.0 * (uv - uw * vw / ww), vv - vw * vw / ww, uw / ww, vw / ww, 1.0 / ww
 
 
-@nb.njit(inline="always")
+@njit(inline="always")
 def row_points(
     metric: tuple[float, float, float, float, float, float], x0: float, x1: float, centre: float, radius2: float
 ) -> tuple[int, int, float]:
@@ -69,7 +70,7 @@ def row_points(
     return first, math.floor(middle + half) - first + 1, off_axis
 
 
-@nb.njit
+@njit()
 def _row_polynomials(form: Array, x0: float, x1: float, x2: float, out: Array) -> None:
     """out[:, g] = c0, c1, c2 of the exponent c0 + c1 t + c2 t² on the row that starts at (x0, x1, x2)."""
     y0, y1, y2 = x0 * x0, x1 * x1, x0 * x1
@@ -80,7 +81,7 @@ def _row_polynomials(form: Array, x0: float, x1: float, x2: float, out: Array) -
         out[2, g] = form[2, g]
 
 
-@nb.njit(fastmath=True)
+@njit(fastmath=True)
 def _density_row(c: Array, amp: Array, reach2: Array, off_axis: float, padded: int, row: Array) -> None:
     """row[t] = Σ_g amp_g 2^(c0 + c1 t + c2 t²) over the Gaussians that reach the row."""
     for t in range(padded):
@@ -94,7 +95,7 @@ def _density_row(c: Array, amp: Array, reach2: Array, off_axis: float, padded: i
             row[t] += a * exp2_negative(p + k * (q + k * r))
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def spread(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, form: Array, radius: Array,
     reach2: Array, slab_size: int
@@ -131,7 +132,7 @@ def spread(
                     add_row(grid, u, wrapped(j, nv), k1, n, buffer)
 
 
-@nb.njit(fastmath=True)
+@njit(fastmath=True)
 def _add_moments(c: Array, x1: float, reach2: Array, off_axis: float, padded: int, part: Array) -> None:
     """Add e D, x1 e D, x1² e D of each Gaussian to its three parts of ``part``, whose first part holds D.
 
@@ -151,7 +152,7 @@ def _add_moments(c: Array, x1: float, reach2: Array, off_axis: float, padded: in
             first[t + 2 * WIDTH] += y * (y * d)
 
 
-@nb.njit(fastmath=True)
+@njit(fastmath=True)
 def _plane_moments(part: Array, n_gauss: int, length: int, x0: float, x2: float, moment: Array) -> None:
     """Add Σ D e times 1, x₀, x₁, x₂, x₀², x₁², x₂², x₀x₁, x₀x₂, x₁x₂ over a plane to moment (g, 10); clear ``part``."""
     for g in range(n_gauss):
@@ -184,7 +185,7 @@ def _plane_moments(part: Array, n_gauss: int, length: int, x0: float, x2: float,
         m[9] += s11
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def gather(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, form: Array,
     radius: Array, reach2: Array, out_x: Array, out_u: Array, out_q: Array

@@ -11,6 +11,7 @@ import numba as nb
 import numpy as np
 
 from .exponential import LOG2_E
+from .jit import njit
 from .lanes import FLOAT, add3, add5, add_one, clear, weigh
 from .rows import LANES, Array, wrapped
 from .slabs import atoms_of_slabs, plane_ranges, share_planes
@@ -28,7 +29,7 @@ from .sphere import (
 )
 
 
-@nb.njit
+@njit()
 def _add_row(
     row: int, nw: int, k1: int, n: int, table: int, stride: int, weights: int, buffer: int, three: bool
 ) -> None:
@@ -52,7 +53,7 @@ def _add_row(
                 k = 0
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def spread(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
     scratch: Array
@@ -115,7 +116,7 @@ def spread(
                         _add_row(row, nw, k1, n, table + FLOAT * (k1 - base), stride, weights, buffer, three)
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def spread_tangent(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
     scratch: Array, v_xyz: Array, v_b: Array, v_q: Array

@@ -7,10 +7,11 @@ import math
 import numba as nb
 import numpy as np
 
+from .jit import njit
 from .rows import Array
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def structure_factors(
     hkl: Array, frac: Array, rotations: Array, translations: Array, fractional: Array, factor_a: Array, factor_b: Array,
     b_iso: Array, u: Array, is_aniso: Array, weight: Array, kind: Array, out: Array

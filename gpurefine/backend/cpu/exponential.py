@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from .jit import njit
 
 LOG2_E = np.float32(1.4426950408889634)
 
@@ -59,7 +60,7 @@ def _power_of_two(_context: Any, _x: Any) -> Any:
     return types.float32(types.float32), codegen
 
 
-@nb.njit(inline="always", fastmath=True)
+@njit(inline="always", fastmath=True)
 def exp2_negative(x: float) -> float:
     """2^x for x ≤ 0 (float32); values below 2⁻¹²⁰ are returned as about 2⁻¹²⁰."""
     x = _clamped(np.float32(x))

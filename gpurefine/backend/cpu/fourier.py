@@ -7,10 +7,11 @@ import math
 import numba as nb
 import numpy as np
 
+from .jit import njit
 from .rows import Array
 
 
-@nb.njit
+@njit()
 def phase_table() -> tuple[Array, Array]:
     """cos and sin of 2π k/24: every crystallographic translation is a whole number of 24ths."""
     cosine = np.empty(24, np.float64)
@@ -21,7 +22,7 @@ def phase_table() -> tuple[Array, Array]:
     return cosine, sine
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def extract(
     half: Array, hkl: Array, rotations: Array, translations24: Array, factor: Array, out: Array
 ) -> None:
@@ -52,7 +53,7 @@ def extract(
         out[n] = complex(re * factor[n], im * factor[n])
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def insert(
     half: Array, hkl: Array, rotations: Array, translations24: Array, factor: Array, gradient: Array
 ) -> None:

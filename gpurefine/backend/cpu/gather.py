@@ -6,9 +6,10 @@ Every output has one writer, so that all thread counts give the same bits.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from ..ops_restraints import F64, I32
+from .jit import njit
 
 
 @njit(cache=True, error_model="numpy")

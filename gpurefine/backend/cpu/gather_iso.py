@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 
 from .exponential import LOG2_E
+from .jit import njit
 from .lanes import FLOAT, collect3, collect5, copy_one, dot3, dot5, weigh, weigh_twice
 from .rows import LANES, Array, wrapped
 from .sphere import (
@@ -23,7 +24,7 @@ from .sphere import (
 )
 
 
-@nb.njit(fastmath=True)
+@njit(fastmath=True)
 def _flush(sums: Array, width: int, begin: float) -> tuple[float, float, float, float]:
     """Σ D R, Σ dj D R, Σ k D R and Σ D S r² of what was collected, which is then set to zero; k = begin + t."""
     s0, sj, sk, sb = 0.0, 0.0, 0.0, 0.0
@@ -37,7 +38,7 @@ def _flush(sums: Array, width: int, begin: float) -> tuple[float, float, float, 
     return s0, sj, sk + begin * s0, sb
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def gather(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
     scratch: Array, want_q: bool, out_xyz: Array, out_b: Array, out_q: Array

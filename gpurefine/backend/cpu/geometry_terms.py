@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit, prange
+from numba import prange
 
 from ..ops_restraints import F64, I32, Flags
+from .jit import njit
 
 TINY = 1e-8
 TINY2 = TINY * TINY
@@ -89,8 +90,8 @@ def linear_terms(
         i, j, m = atoms[t, 0], atoms[t, 1], atoms[t, 2]
         a = xyz[i] - xyz[j]
         b = xyz[m] - xyz[j]
-        an = max(math.sqrt((a * a).sum()), TINY)
-        bn = max(math.sqrt((b * b).sum()), TINY)
+        an = max(math.sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]), TINY)
+        bn = max(math.sqrt(b[0] * b[0] + b[1] * b[1] + b[2] * b[2]), TINY)
         a /= an
         b /= bn
         for c in range(3):

@@ -8,11 +8,12 @@ import numba as nb
 import numpy as np
 
 from ..ops_restraints import F64, GeometryPlan, HydrogenSystem
+from .jit import njit
 from .restraints import RestraintOps
 from .rows import Array
 
 
-@nb.njit
+@njit()
 def _solve(matrix: Array, right: Array, n: int) -> bool:
     """Solve in place by Cholesky's factorisation; False where the matrix is not positive definite."""
     for i in range(n):
@@ -39,7 +40,7 @@ def _solve(matrix: Array, right: Array, n: int) -> bool:
     return True
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def sibling_shifts(
     members: Array, slots: Array, gradient: Array, diagonal: Array, off: Array, damping: float, floor: float,
     longest: float, shift: Array

@@ -13,13 +13,14 @@ from ..plans import SigmaaResult
 from ..posterior import posterior_result, posterior_sigmaa
 from ..quadrature import bessel_table, unit_nodes
 from .amplitude_integral import prior_weight, window
+from .jit import njit
 from .rows import Array
 from .threads import Threads
 
 F64 = NDArray[np.float64]
 
 
-@nb.njit(parallel=True, cache=True, error_model="numpy")
+@njit(parallel=True, cache=True, error_model="numpy")
 def _intensity(
     i_obs: Array, sigma: Array, mean: Array, variance: Array, centric: Array, table: Array, node: Array, weight: Array,
     out: Array

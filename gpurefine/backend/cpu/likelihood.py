@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ..information import TABLE_END, information_tables
 from ..plans import LikelihoodResult, SigmaaResult
 from .bessel import log_cosh, log_i0_and_ratio
+from .jit import njit
 from .rows import Array
 from .threads import Threads
 
 
-@nb.njit
+@njit()
 def _table(values: Array, x: float) -> float:
     """Linear interpolation in an information table; constant beyond its end."""
     t = x * ((len(values) - 1) / TABLE_END)
@@ -25,7 +26,7 @@ def _table(values: Array, x: float) -> float:
     return values[i] + (t - i) * (values[i + 1] - values[i])
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _rice(
     f_obs: Array, sigma: Array, f_calc: Array, d: Array, s: Array, epsilon: Array, centric: Array, table_a: Array,
     table_c: Array, derivatives: bool, minus_ll: Array, gradient: Array, info: Array, fom: Array
@@ -56,7 +57,7 @@ def _rice(
             gradient[n] = f_calc[n] * (slope / fc)
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _rice_sigmaa(
     f_obs: Array, sigma: Array, fc_abs: Array, d: Array, s: Array, epsilon: Array, centric: Array, minus_ll: Array,
     d_d: Array, d_log_s: Array, info_d: Array, info_s: Array

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..stencil import ball
+from .jit import njit
 from .lanes import fill_bytes
 from .regions import clear_runs, find_runs, region_sizes
 from .rows import Array, wrapped
@@ -15,7 +16,7 @@ from .sphere import grid_metric, row_points, row_range
 from .threads import Threads
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _mark(
     rows: Array, nu: int, nv: int, orth: Array, fractional: Array, reciprocal: Array, radius: Array, n_slab: int
 ) -> None:
@@ -51,7 +52,7 @@ def _mark(
                         fill_bytes(row, 0, k + n - nw)
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _shrink(rows: Array, nu: int, nv: int, first: Array, begin: Array, end: Array, stencil: Array) -> None:
     """Set rows (nu nv, nw) to 1 near the runs of solvent of :func:`~.regions.find_runs`.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit, prange
+from numba import prange
 
 from ..ops_restraints import F64, I32
+from .jit import njit
 
 TINY = 1e-8
 

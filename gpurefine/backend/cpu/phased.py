@@ -12,6 +12,7 @@ from ..ops_phased import PhasedResult
 from ..phase_algebra import phased_result, phased_sigmaa_result
 from ..plans import SigmaaResult
 from .bessel import log_i0_and_ratio
+from .jit import njit
 from .rows import Array
 from .threads import Threads
 
@@ -25,7 +26,7 @@ MOST_NODES = 100_000
 DROP = 25.0
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _mode(r: float, theta: float, c: float) -> float:
     """Where r cos(β − θ) + c cos 2β has its highest maximum: between θ and the nearer of 0 and π."""
     axis = 0.0 if math.cos(theta) >= 0.0 else math.pi
@@ -40,7 +41,7 @@ def _mode(r: float, theta: float, c: float) -> float:
     return 0.5 * (low + high)
 
 
-@nb.njit(parallel=True, cache=True, error_model="numpy")
+@njit(parallel=True, cache=True, error_model="numpy")
 def _circle(prior: Array, log_mean: Array, direction: Array) -> None:
     for n in nb.prange(prior.shape[1]):
         r, c = math.hypot(prior[0, n], prior[1, n]), math.hypot(prior[2, n], prior[3, n])

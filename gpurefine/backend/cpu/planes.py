@@ -17,9 +17,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from ..ops_restraints import F64, I32
+from .jit import njit
 
 GAP_MIN = 1e-6
 

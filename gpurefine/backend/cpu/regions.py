@@ -8,10 +8,11 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from .jit import njit
 from .rows import Array
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def find_runs(mask: Array) -> tuple[Array, Array, Array]:
     """Runs of ones of ``mask`` (n_row, nw) int8: those of row r are k = first[r] … first[r+1] − 1, and cover the points
     begin[k] ≤ w < end[k].
@@ -41,7 +42,7 @@ def find_runs(mask: Array) -> tuple[Array, Array, Array]:
     return first, begin, end
 
 
-@nb.njit
+@njit()
 def _root(parent: Array, k: int) -> int:
     while parent[k] != k:
         parent[k] = parent[parent[k]]
@@ -49,7 +50,7 @@ def _root(parent: Array, k: int) -> int:
     return k
 
 
-@nb.njit
+@njit()
 def _join(parent: Array, a: int, b: int) -> None:
     a, b = _root(parent, a), _root(parent, b)
     if a < b:
@@ -58,7 +59,7 @@ def _join(parent: Array, a: int, b: int) -> None:
         parent[a] = b
 
 
-@nb.njit
+@njit()
 def _join_rows(parent: Array, first: Array, begin: Array, end: Array, r: int, s: int) -> None:
     """Join the runs of two neighbouring rows that share a place."""
     i, j = first[r], first[s]
@@ -71,7 +72,7 @@ def _join_rows(parent: Array, first: Array, begin: Array, end: Array, r: int, s:
             j += 1
 
 
-@nb.njit(cache=True)
+@njit(cache=True)
 def region_sizes(nu: int, nv: int, nw: int, first: Array, begin: Array, end: Array) -> Array:
     """Points of the region that each run belongs to; regions touch through faces, also those of the cell."""
     parent = np.arange(len(begin))
@@ -91,7 +92,7 @@ def region_sizes(nu: int, nv: int, nw: int, first: Array, begin: Array, end: Arr
     return size
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def clear_runs(mask: Array, first: Array, begin: Array, end: Array, size: Array, least: float) -> None:
     """Set to zero the runs whose region has fewer than ``least`` points."""
     for r in nb.prange(len(mask)):

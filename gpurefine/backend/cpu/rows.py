@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from .jit import njit
 
 Array = NDArray[Any]
 """An argument of a compiled loop; the caller's docstring says shape and type."""
@@ -19,7 +20,7 @@ MAX_ROW = 512
 """Longest row an atom may cover; a sphere that needs more is refused by the plan."""
 
 
-@nb.njit(inline="always")
+@njit(inline="always")
 def row_span(
     px: float, py: float, pz: float, wx: float, wy: float, wz: float, ww: float, radius2: float
 ) -> tuple[int, int]:
@@ -32,7 +33,7 @@ def row_span(
     return math.ceil((-pw - root) / ww), math.floor((-pw + root) / ww)
 
 
-@nb.njit(inline="always")
+@njit(inline="always")
 def wrapped(k: int, n: int) -> int:
     """k modulo n for k that is rarely far outside (a division would cost more than the row)."""
     while k < 0:
@@ -42,7 +43,7 @@ def wrapped(k: int, n: int) -> int:
     return k
 
 
-@nb.njit
+@njit()
 def add_row(grid: Array, u: int, v: int, k1: int, n: int, row: Array) -> None:
     """Add row[0:n] to grid[u, v, k1:k1+n], wrapping around the cell."""
     nw = grid.shape[2]
@@ -58,7 +59,7 @@ def add_row(grid: Array, u: int, v: int, k1: int, n: int, row: Array) -> None:
         start = 0
 
 
-@nb.njit
+@njit()
 def take_row(grid: Array, u: int, v: int, k1: int, n: int, padded: int, row: Array) -> None:
     """Copy grid[u, v, k1:k1+n] into row, wrapping around the cell, and zero row[n:padded]."""
     nw = grid.shape[2]
@@ -76,7 +77,7 @@ def take_row(grid: Array, u: int, v: int, k1: int, n: int, padded: int, row: Arr
         row[t] = np.float32(0.0)
 
 
-@nb.njit
+@njit()
 def slab_lists(first: Array, last: Array, nu: int, size: int, n_slab: int) -> tuple[Array, Array]:
     """Which atoms touch which slab of ``size`` planes of the first axis.
 
@@ -84,15 +85,16 @@ def slab_lists(first: Array, last: Array, nu: int, size: int, n_slab: int) -> tu
     (total,)): atoms of slab s are atom[start[s]:start[s+1]], in ascending order, so that every grid point receives its
     contributions in the same order whatever the number of threads.
     """
-    count = np.zeros(n_slab + 1, np.int64)
+    start = np.zeros(n_slab + 1, np.int64)
     mark = np.full(n_slab, -1, np.int64)
     for a in range(len(first)):
         for i in range(first[a], last[a] + 1):
             s = (i % nu) // size
             if mark[s] != a:
                 mark[s] = a
-                count[s + 1] += 1
-    start = np.cumsum(count)
+                start[s + 1] += 1
+    for s in range(n_slab):
+        start[s + 1] += start[s]
     fill = start[:-1].copy()
     atom = np.empty(start[-1], np.int64)
     mark[:] = -1

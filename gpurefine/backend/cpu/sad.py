@@ -20,6 +20,7 @@ import numba as nb
 
 from ..information import TABLE_END
 from .bessel import log_cosh, log_i0_and_ratio, log_i0e_and_ratio
+from .jit import njit
 from .rows import Array
 
 DROP = 34.0
@@ -28,7 +29,7 @@ INTERVALS = 36
 TINY = 1e-30
 
 
-@nb.njit
+@njit()
 def _height(
     psi: float, kappa: float, beta: float, g: float, r: float, a: float, v: float
 ) -> tuple[float, float, float, float]:
@@ -42,7 +43,7 @@ def _height(
     return value, slope, m, ratio
 
 
-@nb.njit
+@njit()
 def _window(
     kappa: float, beta: float, g: float, r: float, a: float, v: float, drop: float
 ) -> tuple[float, float, float]:
@@ -75,7 +76,7 @@ def _window(
     return top, left, right
 
 
-@nb.njit
+@njit()
 def _reach(
     sign: float, psi: float, top: float, start: float, kappa: float, beta: float, g: float, r: float, a: float,
     v: float, drop: float,
@@ -102,7 +103,7 @@ def _reach(
     return step
 
 
-@nb.njit
+@njit()
 def table_at(values: Array, x: float) -> float:
     """Linear interpolation in an information table; constant beyond its end."""
     t = x * ((len(values) - 1) / TABLE_END)
@@ -112,7 +113,7 @@ def table_at(values: Array, x: float) -> float:
     return values[i] + (t - i) * (values[i + 1] - values[i])
 
 
-@nb.njit
+@njit()
 def sad_pair(
     n: int, a1: float, a2: float, mu1: complex, mu2: complex, shared: float, own1: float, own2: float,
     intervals: int, drop: float, out: Array, complex_out: Array,
@@ -182,7 +183,7 @@ def sad_pair(
     complex_out[3, n] = z2 * inverse * a2 * unit
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def sad_kernel(
     f_obs: Array, sigma: Array, f_calc: Array, d: Array, s: Array, epsilon: Array, centric: Array, table_a: Array,
     table_c: Array, errors: Array, work: Array, work_complex: Array, minus_ll: Array, gradient: Array, info: Array,

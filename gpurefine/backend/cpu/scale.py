@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..plans import ScaleEquations, ScaleSystem
+from .jit import njit
 from .rows import Array
 from .threads import Threads
 
@@ -14,13 +15,13 @@ CHUNKS = 32
 """Partial sums: their number is fixed, so that the result has the same bits for any number of threads."""
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _residuals(f_obs: Array, factor: Array, k_mask: Array, f_protein: Array, f_mask: Array, out: Array) -> None:
     for n in nb.prange(len(f_obs)):
         out[n] = f_obs[n] - factor[n] * abs(f_protein[n] + k_mask[n] * f_mask[n])
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _accumulate(
     f_obs: Array, factor: Array, k_mask: Array, f_protein: Array, f_mask: Array, common: Array, by_mask: Array,
     mask_left: Array, mask_weight: Array, n_mask: int, iso_left: Array, iso_weight: Array, n_iso: int, floor: float,

@@ -13,6 +13,7 @@ import math
 import numba as nb
 import numpy as np
 
+from .jit import njit
 from .rows import Array
 from .sad import DROP, INTERVALS, sad_pair
 
@@ -25,7 +26,7 @@ NEGLIGIBLE = 24.0
 """Nodes whose neighbours' logarithms are this far below the top are left out."""
 
 
-@nb.njit
+@njit()
 def _add_node(
     n: int, angle: float, a_n: float, a1: float, a2: float, mu_n: complex, mu1: complex, mu2: complex, c_nn: float,
     k: float, shared: float, own1: float, own2: float, top: float, work: Array, work_complex: Array, out: Array,
@@ -72,7 +73,7 @@ def _add_node(
     return value, top
 
 
-@nb.njit
+@njit()
 def siras_triple(
     n: int, a_n: float, a1: float, a2: float, mu_n: complex, mu1: complex, mu2: complex, c_nn: float, k: float,
     shared: float, own1: float, own2: float, heights: Array, work: Array, work_complex: Array, out: Array,
@@ -119,7 +120,7 @@ def siras_triple(
     return minus_ll
 
 
-@nb.njit
+@njit()
 def _derivatives(
     n: int, d: Array, s: Array, f_calc: Array, epsilon: float, half: float, u: Array, uu: Array, inverse: Array,
     gradient: Array, slope: Array, bound: Array,
@@ -166,7 +167,7 @@ def _derivatives(
         bound[3 + parameter, n] = half * square
 
 
-@nb.njit
+@njit()
 def _triple(
     n: int, a: Array, mu: Array, c_nn: float, across: float, shared: float, own1: float, own2: float, heights: Array,
     work: Array, work_complex: Array, sums: Array, complex_sums: Array, u: Array, uu: Array, z: Array, inverse: Array,
@@ -197,7 +198,7 @@ def _triple(
     return minus_ll
 
 
-@nb.njit
+@njit()
 def _native_and_mate(
     n: int, row: int, a: Array, mu: Array, c_nn: float, c_dd: float, across: float, work: Array, work_complex: Array,
     u: Array, uu: Array, z: Array, inverse: Array,
@@ -215,7 +216,7 @@ def _native_and_mate(
     return work[0, n]
 
 
-@nb.njit
+@njit()
 def _centric(
     row: int, a: Array, mu: Array, c_nn: float, c_dd: float, across: float, u: Array, uu: Array, z: Array,
     inverse: Array,
@@ -260,7 +261,7 @@ def _centric(
     return -(top + math.log(total) - 0.5 * math.log(det) - math.log(2.0 * math.pi))
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def siras_kernel(
     f_obs: Array, sigma: Array, f_calc: Array, d: Array, s: Array, epsilon: Array, centric: Array, errors: Array,
     work: Array, work_complex: Array, minus_ll: Array, gradient: Array, info: Array, phased: Array, slope: Array,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
+from .jit import njit
 from .rows import Array
 
 
-@nb.njit
+@njit()
 def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
     """First and last (not wrapped) plane of one axis that each atom's sphere touches."""
     first = np.empty(len(radius), np.int64)
@@ -22,7 +22,7 @@ def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) ->
     return first, last
 
 
-@nb.njit
+@njit()
 def share_planes(first: Array, last: Array, nu: int, n_slab: int) -> Array:
     """Bounds (n_slab + 1,) int64 of slabs of planes that are touched about equally often.
 
@@ -57,7 +57,7 @@ def share_planes(first: Array, last: Array, nu: int, n_slab: int) -> Array:
     return bounds
 
 
-@nb.njit
+@njit()
 def atoms_of_slabs(first: Array, last: Array, nu: int, bounds: Array) -> tuple[Array, Array]:
     """Which atoms touch which slab.
 

@@ -6,11 +6,12 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from .jit import njit
 from .rows import Array
 from .threads import Threads
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _product3(
     row_start: Array, column: Array, slot: Array, transposed: Array, diagonal: Array, off: Array, x: Array, out: Array
 ) -> None:
@@ -36,7 +37,7 @@ def _product3(
         out[i, 2] += c
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _product1(row_start: Array, column: Array, slot: Array, diagonal: Array, off: Array, x: Array, out: Array) -> None:
     for i in nb.prange(len(x)):
         total = diagonal[i, 0, 0] * x[i, 0]
@@ -45,7 +46,7 @@ def _product1(row_start: Array, column: Array, slot: Array, diagonal: Array, off
         out[i, 0] += total
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def _product6(
     row_start: Array, column: Array, slot: Array, transposed: Array, diagonal: Array, off: Array, x: Array, out: Array
 ) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
+from .jit import njit
 from .lanes import FLOAT, powers
 from .rows import LANES, Array
 
@@ -28,7 +28,7 @@ FOR_ATOM, FOR_PLANE, FOR_ROW = 0, 1, 2
 """How long a table over k serves."""
 
 
-@nb.njit
+@njit()
 def grid_metric(orth: Array, nu: int, nv: int, nw: int) -> tuple[float, float, float, float, float, float, int]:
     """(g_aa, 2 g_ab, g_bb, |w|², s_a, s_b, use): ρ² = g_aa di² + 2 g_ab di dj + g_bb dj²; ``use`` of the table."""
     a, b, w = orth[:, 0] / nu, orth[:, 1] / nv, orth[:, 2] / nw
@@ -49,14 +49,14 @@ def grid_metric(orth: Array, nu: int, nv: int, nw: int) -> tuple[float, float, f
     return aa - aw * aw / ww, 2.0 * (ab - aw * bw / ww), bb - bw * bw / ww, ww, aw / ww, bw / ww, use
 
 
-@nb.njit
+@njit()
 def table_width(radius: float, ww: float) -> int:
     """Entries of a table over k that vectors may read anywhere in a sphere of this radius."""
     points = int(2.0 * radius / math.sqrt(ww)) + 2
     return (points + LANES - 1) // LANES * LANES + LANES
 
 
-@nb.njit
+@njit()
 def fill_table(table: int, stride: int, n: int, rate: Array, ww: float, begin: float, width: int) -> None:
     """table[g stride + t] = 2^(rate_g |w|² (begin + t)²) for n Gaussians and t < width; address and stride in bytes."""
     for g in range(n):
@@ -65,7 +65,7 @@ def fill_table(table: int, stride: int, n: int, rate: Array, ww: float, begin: f
             powers(table + g * stride + FLOAT * t, scale, np.float32(begin + t))
 
 
-@nb.njit
+@njit()
 def row_range(rest: float, g2: float, gbb: float, di: float, fv: float) -> tuple[int, int]:
     """First and last j of a plane that has ``rest`` = r² − min ρ² left of the sphere (last < first: none)."""
     if rest < 0.0:
@@ -75,7 +75,7 @@ def row_range(rest: float, g2: float, gbb: float, di: float, fv: float) -> tuple
     return math.ceil(centre - half), math.floor(centre + half)
 
 
-@nb.njit
+@njit()
 def row_points(middle: float, base: int, rest: float, inverse: float) -> tuple[int, int]:
     """First k, not before the table's ``base``, and number of points of a row; rest = r² − ρ², inverse = 1/|w|²."""
     half = math.sqrt(max(rest, 0.0) * inverse)

@@ -12,11 +12,12 @@ import numba as nb
 import numpy as np
 
 from .exponential import LOG2_E, exp2_negative
+from .jit import njit
 from .rows import LANES, MAX_ROW, Array, add_row, row_span, slab_lists, wrapped
 from .slabs import plane_ranges
 
 
-@nb.njit
+@njit()
 def _quadratic(s: Array, q: Array, w: Array) -> tuple[float, float, float]:
     """½ rᵀ S r on r = q + t w as c0 + c1 t + c2 t²."""
     sqx = s[0, 0] * q[0] + s[0, 1] * q[1] + s[0, 2] * q[2]
@@ -31,7 +32,7 @@ def _quadratic(s: Array, q: Array, w: Array) -> tuple[float, float, float]:
     return c0, c1, c2
 
 
-@nb.njit(fastmath=True)
+@njit(fastmath=True)
 def _add_gaussian(c0: float, c1: float, c2: float, p0: float, p1: float, p2: float, row: Array) -> None:
     """row[t] += (p0 + p1 t + p2 t²) exp(−(c0 + c1 t + c2 t²)), all already times −log₂e where needed."""
     for t in range(len(row)):
@@ -39,7 +40,7 @@ def _add_gaussian(c0: float, c1: float, c2: float, p0: float, p1: float, p2: flo
         row[t] += (p0 + k * (p1 + k * p2)) * exp2_negative(c0 + k * (c1 + k * c2))
 
 
-@nb.njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True)
 def spread_tangent(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, inverse: Array, radius: Array,
     slab_size: int, v_xyz: Array, v_u: Array, v_q: Array

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..ops_twin import LARGEST_GROUP, TwinGroups, TwinPosterior
 from ..quadrature import bessel_table
+from .jit import njit
 from .rows import Array
 from .threads import Threads
 from .twin_group import group_integral
@@ -37,7 +38,7 @@ def _hermite() -> tuple[F64, F64, NDArray[np.int64]]:
     return nodes, logs, count
 
 
-@nb.njit(parallel=True, cache=True, error_model="numpy")
+@njit(parallel=True, cache=True, error_model="numpy")
 def _twin(
     start: Array, mate: Array, fractions: Array, i_obs: Array, sigma: Array, mean: Array, variance: Array,
     centric: Array, table: Array, hermite: Array, log_weight: Array, count: Array, largest: int, minus_ll: Array,

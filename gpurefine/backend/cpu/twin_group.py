@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
 from .amplitude_integral import log_prior_derivatives, prior_weight
+from .jit import njit
 from .rows import Array
 
 ITERATIONS = 60
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _energy(
     table: Array, v: Array, b: Array, y: Array, x: Array, centric: Array, gradient: Array, hessian: Array,
     derivatives: bool
@@ -53,7 +53,7 @@ def _energy(
     return total
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _cholesky(matrix: Array, ridge: float, lower: Array) -> bool:
     """Lower factor of matrix + ridge; False where that is not positive definite."""
     n = len(matrix)
@@ -71,7 +71,7 @@ def _cholesky(matrix: Array, ridge: float, lower: Array) -> bool:
     return True
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _maximum(
     table: Array, v: Array, b: Array, y: Array, x: Array, centric: Array, gradient: Array, hessian: Array, lower: Array
 ) -> float:
@@ -115,7 +115,7 @@ def _maximum(
     return value
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def group_integral(
     table: Array, node: Array, log_weight: Array, b: Array, y: Array, x: Array, centric: Array, means: Array,
     products: Array

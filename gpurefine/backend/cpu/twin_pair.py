@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
 from ..quadrature import DROP
 from .amplitude_integral import log_prior_derivatives, log_slope, peak, prior_weight, window
+from .jit import njit
 from .rows import Array
 
 MOST_NODES = 480
@@ -24,7 +24,7 @@ N_MOMENTS = 12
 """Log of the integral; ⟨f⟩, ⟨f²⟩, ⟨fm⟩, ⟨m⟩ of both; ⟨t₁²⟩, ⟨t₁t₂⟩, ⟨t₂²⟩."""
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _step(low: float, middle: float, high: float, second: float) -> float:
     """Step of the midpoint rule for an integrand with this window and second derivative at its maximum.
 
@@ -38,7 +38,7 @@ def _step(low: float, middle: float, high: float, second: float) -> float:
     return min(width, high / 13.0)
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _profile(
     table: Array, f: float, x1: float, centric1: bool, x2: float, centric2: bool, p2: float, g0: float, g1: float,
     e0: float, e1: float
@@ -57,7 +57,7 @@ def _profile(
     return value, first + 2.0 * f * by_t, second + 2.0 * by_t + 4.0 * t1 * stiff
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _outer_window(
     table: Array, x1: float, centric1: bool, x2: float, centric2: bool, p2: float, g0: float, g1: float, e0: float,
     e1: float, start: float
@@ -104,7 +104,7 @@ def _outer_window(
     return (low if low > 0.02 * f else 0.0), f, high
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _fill(table: Array, low: float, step: float, size: int, x: float, centric: bool, inner: Array) -> None:
     """Midpoint nodes of the inner amplitude: rows f, t, exponent of the density, its factor with the weight, m."""
     for k in range(size):
@@ -113,7 +113,7 @@ def _fill(table: Array, low: float, step: float, size: int, x: float, centric: b
         inner[0, k], inner[1, k], inner[2, k], inner[3, k], inner[4, k] = f, f * f, exponent, factor * step, m
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _inner_sums(
     inner: Array, size: int, low: float, step: float, c2: float, p2: float, x2: float, centric2: bool, work: Array,
     sums: Array
@@ -152,7 +152,7 @@ def _inner_sums(
     return least
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _end_corrections(
     value: float, by_t: float, curve: float, x: float, centric: bool, step: float
 ) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def _end_corrections(
     return -second + fourth * a - sixth * b, fourth - sixth * a
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def _inner_plan(
     table: Array, low: float, middle: float, high: float, x2: float, centric2: bool, p2: float, g0: float, g1: float
 ) -> tuple[float, float, float]:
@@ -189,7 +189,7 @@ def _inner_plan(
     return bottom, top, step
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def pair_integral(
     table: Array, b: Array, y: Array, x: Array, centric: Array, inner: Array, work: Array, out: Array
 ) -> None:
@@ -284,7 +284,7 @@ def pair_integral(
     out[1:] *= scale
 
 
-@nb.njit(error_model="numpy")
+@njit(error_model="numpy")
 def single_integral(
     table: Array, b: float, y: float, x: float, centric: bool, inner: Array, work: Array, out: Array
 ) -> None:
