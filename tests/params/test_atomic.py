@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from crystals import make_crystal
 
-from gpurefine.backend.plans import DensityGradient
+from gpurefine.backend.plans import AtomInformation, DensityGradient
+from gpurefine.constants import B_MAX, B_MIN
 from gpurefine.model.special import find_special_positions
 from gpurefine.params.atomic import IsotropicB, Positions
 from gpurefine.params.values import AtomTangent, AtomValues
@@ -71,3 +72,29 @@ def test_b_stays_between_its_bounds_and_where_it_is_fixed() -> None:
     assert np.all(moved.b_iso > 0.0)
     same = replace(values, b_iso=moved.b_iso)
     assert np.array_equal(kind.move(same, np.zeros((N, 1))).b_iso, moved.b_iso)
+    assert np.all(np.delete(moved.b_iso, 3) == B_MIN)
+    risen = kind.move(values, np.full((N, 1), 1e4)).b_iso
+    assert np.all(np.delete(risen, 3) == B_MAX)
+
+
+@pytest.mark.parametrize("which", ["positions", "B"])
+def test_curvature_is_that_of_the_atoms_moving_together(which: str) -> None:
+    """vᵀ H v is the sum of the atoms' own in directions that are free; the others are stiff."""
+    values, owner, special = model()
+    fixed = np.arange(N) == 3
+    kind: Any = Positions(owner, special) if which == "positions" else IsotropicB(owner, fixed)
+    rng = np.random.default_rng(4)
+    root = rng.normal(size=(N, 3, 3))
+    information = AtomInformation(root @ np.swapaxes(root, 1, 2), rng.uniform(1.0, 2.0, N), np.ones(N))
+    blocks = kind.pull_blocks(values, information)
+    v = kind.constrain(rng.normal(size=kind.shape))
+    tangent = kind.tangent(values, v)
+    expected = np.einsum("ai,aij,aj->", tangent.xyz, information.xyz, tangent.xyz)
+    expected += np.sum(tangent.b_iso**2 * information.b_iso)
+    assert np.einsum("mi,mij,mj->", v, blocks, v) == pytest.approx(expected)
+    owns = owner == np.arange(N)
+    if which == "positions":
+        assert not v[0, [0, 2]].any() and v[0, 1] != 0.0
+        assert np.linalg.eigvalsh(blocks[owns]).min() > 0.0
+    else:
+        assert v[3] == 0.0 and blocks[3] == 0.0

@@ -13,11 +13,13 @@ from gpurefine.params.occupancy import GroupOccupancies, nearest_allowed
 from gpurefine.params.values import AtomValues
 from helpers import check_adjoint, check_gradient
 
-MEMBER = np.array([0, 0, 1, 1, 1, 2, 2, 3, 4, -1], np.int32)
-GROUPS = OccupancyGroups(("a", "b", "c", "lone", "other"), MEMBER, ((0, 1, 2), (3, 4)), (True, False))
+MEMBER = np.array([0, 0, 1, 1, 1, 2, 2, 3, 4, -1, 5, 6], np.int32)
+GROUPS = OccupancyGroups(
+    ("a", "b", "c", "lone", "other", "this", "that"), MEMBER, ((0, 1, 2), (3, 4), (5, 6)), (True, False, True)
+)
 
 
-def values(occ: tuple[float, ...] = (0.3, 0.3, 0.5, 0.5, 0.5, 0.2, 0.2, 0.4, 0.3, 1.0)) -> AtomValues:
+def values(occ: tuple[float, ...] = (0.3, 0.3, 0.5, 0.5, 0.5, 0.2, 0.2, 0.4, 0.3, 1.0, 0.6, 0.4)) -> AtomValues:
     n = len(MEMBER)
     return AtomValues(np.zeros((n, 3)), np.ones(n), np.zeros((n, 6)), np.array(occ))
 
@@ -34,14 +36,15 @@ def test_nearest_allowed_point(q: list[float], complete: bool) -> None:
 
 def test_sums_are_kept_and_atoms_of_a_group_are_alike() -> None:
     kind = GroupOccupancies.of(GROUPS)
-    assert kind.shape == (2, 3)
-    now = kind.begin(values((0.9, 0.1, 0.5, 0.5, 0.8, 0.2, 0.2, 0.9, 0.6, 1.0)))
+    assert kind.shape == (3, 3)
+    now = kind.begin(values((0.9, 0.1, 0.5, 0.5, 0.8, 0.2, 0.2, 0.9, 0.6, 1.0, 0.6, 0.4)))
     rng = np.random.default_rng(0)
     for _ in range(20):
-        now = kind.move(now, rng.normal(size=(2, 3)) * 0.3)
-        q = [now.occ[g == MEMBER] for g in range(5)]
+        now = kind.move(now, rng.normal(size=(3, 3)) * 0.3)
+        q = [now.occ[g == MEMBER] for g in range(7)]
         assert all(np.ptp(part) == 0.0 for part in q)
         assert abs(sum(part[0] for part in q[:3]) - 1.0) < 1e-12 and q[3][0] + q[4][0] <= 1.0 + 1e-12
+        assert abs(q[5][0] + q[6][0] - 1.0) < 1e-12
         assert now.occ.min() >= 0.0 and now.occ[9] == 1.0
 
 
@@ -55,11 +58,11 @@ def test_chain_rule() -> None:
         return kind.pull(here, DensityGradient(*empty, w))
 
     slope = pull(3 * c * here.occ**2)
-    check_gradient(lambda s: float(np.sum(c * kind.move(here, s).occ ** 3)), slope, np.zeros((2, 3)))
-    check_adjoint(lambda v: kind.tangent(here, v).occ, pull, rng.normal(size=(2, 3)), rng.normal(size=len(MEMBER)))
+    check_gradient(lambda s: float(np.sum(c * kind.move(here, s).occ ** 3)), slope, np.zeros((3, 3)))
+    check_adjoint(lambda v: kind.tangent(here, v).occ, pull, rng.normal(size=(3, 3)), rng.normal(size=len(MEMBER)))
     weight = rng.uniform(1, 2, len(MEMBER))
-    blocks = kind.pull_blocks(here, AtomInformation(np.zeros((10, 3, 3)), np.zeros(10), weight))
-    v = rng.normal(size=(2, 3))
+    blocks = kind.pull_blocks(here, AtomInformation(np.zeros((len(MEMBER), 3, 3)), np.zeros(len(MEMBER)), weight))
+    v = rng.normal(size=(3, 3))
     # atoms of one group count as independent, as everywhere in the diagonal approximation
     expected = float(np.sum(weight * kind.tangent(here, v).occ ** 2))
     assert np.einsum("mi,mij,mj->", v, blocks, v) == pytest.approx(expected)

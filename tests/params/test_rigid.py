@@ -37,7 +37,8 @@ def test_rotation_of_ninety_degrees() -> None:
     assert np.allclose(turn[0] @ [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
     assert np.allclose(turn[1], np.eye(3))
     tiny = rotation_matrices(np.array([[1e-5, 0.0, 0.0]]))[0]
-    assert np.allclose(tiny @ tiny.T, np.eye(3), atol=1e-15) and tiny[2, 1] == pytest.approx(1e-5)
+    np.testing.assert_allclose(tiny @ tiny.T, np.eye(3), rtol=0, atol=1e-15)
+    assert tiny[2, 1] == pytest.approx(1e-5)
 
 
 def test_distances_inside_a_body_stay(values: AtomValues) -> None:
@@ -111,6 +112,15 @@ def test_curvature_is_that_of_the_atoms_moving_together(values: AtomValues) -> N
             one[1, k], other[1, m] = 1.0, 1.0
             a, b = bodies.tangent(values, one).xyz, bodies.tangent(values, other).xyz
             assert pulled[1, k, m] == pytest.approx(float(np.einsum("ai,aij,aj->", a, blocks, b)))
+
+
+def test_a_body_of_one_atom_is_not_turned_by_whole_circles(values: AtomValues) -> None:
+    """Its radius of gyration is 0, that of a rotation at least 1 Å."""
+    member = np.where(np.arange(len(MEMBER)) == 7, 0, -1).astype(np.int32)
+    bodies = RigidBodies.of(member, values.xyz)
+    assert bodies.radius.tolist() == [1.0]
+    moved = bodies.move(values, np.array([[0.1, 0.2, 0.3, 0.0, 0.0, 0.5]]))
+    assert np.allclose(moved.xyz[7] - values.xyz[7], [0.0, 0.0, 0.5])
 
 
 def test_atoms_outside_do_not_count(values: AtomValues) -> None:

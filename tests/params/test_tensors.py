@@ -11,7 +11,7 @@ import pytest
 
 from gpurefine.backend.gaussians import full_tensors
 from gpurefine.backend.plans import AtomInformation, DensityGradient
-from gpurefine.constants import B_MIN, EIGHT_PI2
+from gpurefine.constants import B_MAX, B_MIN, EIGHT_PI2
 from gpurefine.io.symmetry import crystal_from_gemmi
 from gpurefine.model.special import find_special_positions
 from gpurefine.model.tensors import TRACE
@@ -132,6 +132,39 @@ def test_safe_length_of_the_others_is_one() -> None:
     flat = np.array([[0.3, 0.2, B_MIN / EIGHT_PI2, 0.0, 0.0, 0.0]])
     assert safe_lengths(flat, -0.1 * flat)[0] == 0.0
     assert safe_lengths(flat, 0.1 * flat)[0] == 1.0
+    # one below the floor, as a file may have it, may rise, and one above the ceiling fall
+    assert safe_lengths(0.5 * flat, 0.1 * flat)[0] == 1.0
+    top = B_MAX / EIGHT_PI2
+    high = np.array([[top + 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [top - 0.3, 1.0, 1.0, 0.0, 0.0, 0.0]])
+    along = np.array([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]] * 2)
+    assert safe_lengths(high, -0.1 * along).tolist() == [1.0, 1.0]
+    assert safe_lengths(high, 1.0 * along).tolist() == [0.0, 0.25]
+
+
+def test_oblique_axis() -> None:
+    """A twofold axis at 30° to x, as in P 6 2 2, mixes 11, 22 and 12: its projection is not symmetric."""
+    hexagonal = crystal_from_gemmi(gemmi.UnitCell(30, 30, 40, 90, 90, 120), gemmi.SpaceGroup("P 6 2 2"))
+    xyz = 8.0 * np.array([[np.cos(np.pi / 6), np.sin(np.pi / 6), 0.0]])
+    special = find_special_positions(hexagonal, xyz)
+    assert special.atom.tolist() == [0]
+    kind = DisplacementTensors.of(np.zeros(1, np.int32), np.ones(1, bool), special)
+    u = kind.space[0] @ np.array([0.3, 0.2, 0.25, 0.02, 0.01, -0.02])
+    values = AtomValues(xyz, np.array([EIGHT_PI2 / 3.0 * u[:3].sum()]), u[None], np.ones(1))
+    axis = xyz[0] / 8.0
+    full = full_tensors(kind.move(values, np.array([[0.02, 0.01, 0.0, 0.03, 0.01, 0.02]])).u_aniso)[0]
+    assert np.allclose(np.cross(axis, full @ axis), 0.0, atol=1e-6)
+    assert not np.allclose(kind.space[0], kind.space[0].T)
+    rng = np.random.default_rng(6)
+    shift, w = rng.normal(size=(1, 6)), rng.normal(size=(1, 6))
+    pulled = kind.pull(values, DensityGradient(np.zeros((1, 3)), np.zeros(1), w, np.zeros(1)))
+    assert np.sum(shift * pulled) == pytest.approx(np.sum(kind.tangent(values, shift).u_aniso * w), rel=1e-12)
+
+
+def test_b_of_riding_atoms_stays_between_its_bounds(model: Any) -> None:
+    kind, values = model
+    low = replace(values, b_iso=np.where(np.arange(7) == 5, 1.0, values.b_iso))
+    moved = kind.move(low, -0.05 * np.tile(TRACE, (7, 1)))
+    assert moved.b_iso[4] == pytest.approx(20.0 - 0.05 * EIGHT_PI2) and moved.b_iso[5] == B_MIN
 
 
 def test_values_are_not_changed_in_place(model: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from gpurefine.constants import DEGREE
 from gpurefine.model.tls import N_TLS, Tensors, design
@@ -51,16 +52,21 @@ def test_short_chains_are_cut_less_often() -> None:
     assert split_chain(xyz[:5], np.ones(5), np.arange(5), 3) == [0]
 
 
-def test_best_cut_is_that_of_all_trials() -> None:
-    """Two pieces: dynamic programming against trying every cut with a fit of its own."""
-    rng = np.random.default_rng(3)
+@pytest.mark.parametrize("seed", range(4))
+def test_best_cuts_are_those_of_all_trials(seed: int) -> None:
+    """Two and three pieces: dynamic programming against trying every cut with a fit of its own."""
+    rng = np.random.default_rng(seed)
     xyz, u = helix(40) + rng.normal(size=(40, 3)), rng.uniform(0.2, 1.0, 40)
-
-    def residual(first: int, last: int) -> float:
-        rows = isotropic_rows(xyz[first:last] - xyz[first:last].mean(axis=0))
-        found = np.linalg.lstsq(rows, u[first:last], rcond=None)[0]
-        return float(np.sum((rows @ found - u[first:last]) ** 2))
-
-    cuts = range(SHORTEST, 40 - SHORTEST + 1)
-    best = min(cuts, key=lambda c: residual(0, c) + residual(c, 40))
-    assert split_chain(xyz, u, np.arange(40), 2) == [0, best]
+    cost = {}
+    for first in range(40 - SHORTEST + 1):
+        for last in range(first + SHORTEST, 41):
+            rows = isotropic_rows(xyz[first:last] - xyz[first:last].mean(axis=0))
+            found = np.linalg.lstsq(rows, u[first:last], rcond=None)[0]
+            cost[first, last] = float(np.sum((rows @ found - u[first:last]) ** 2))
+    one = min(range(SHORTEST, 40 - SHORTEST + 1), key=lambda c: cost[0, c] + cost[c, 40])
+    assert split_chain(xyz, u, np.arange(40), 2) == [0, one]
+    two = min(
+        ((a, b) for a in range(SHORTEST, 21) for b in range(a + SHORTEST, 31)),
+        key=lambda ab: cost[0, ab[0]] + cost[ab] + cost[ab[1], 40],
+    )
+    assert split_chain(xyz, u, np.arange(40), 3) == [0, *two]
