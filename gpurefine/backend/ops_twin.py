@@ -78,6 +78,6 @@ class TwinOps(Protocol):
             i_obs, sigma: (n_member,) measured intensities and uncertainties; σ ≤ 0 where nothing was measured.
             mean, variance, centric: (n_member,) D|F_c|, Σ = ε S and whether the phase is restricted.
 
-        Groups of one and two are exact to about 1e-6; larger ones are integrated by a few nodes a dimension about
-        their maximum (docs/likelihood_twin.md has the errors).
+        Groups of one and two are exact to about 1e-6; larger ones are integrated by expectation propagation
+        (docs/likelihood_twin.md has the errors).
         """

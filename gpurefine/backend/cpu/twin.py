@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ops_twin import LARGEST_GROUP, TwinGroups, TwinPosterior
+from ..ops_twin import TwinGroups, TwinPosterior
 from ..quadrature import bessel_table
 from .jit import njit
 from .rows import Array
@@ -19,36 +18,25 @@ from .twin_pair import MOST_NODES, N_MOMENTS, pair_integral, single_integral
 
 F64 = NDArray[np.float64]
 
-NODES = {3: 7, 4: 5, 5: 3, 6: 3}
-"""Gauss–Hermite nodes a variable by the size of the group; larger groups have one."""
-
+SHARPEST = 1e-5
+"""Least uncertainty of a measurement, in units of the spread of the intensity under the model, in groups of three and
+more: finer ones would leave too few digits to the normal distributions, and none is known so well."""
 CHUNKS = 64
 """Shares of the groups, each with working memory of its own."""
-
-
-@lru_cache(maxsize=1)
-def _hermite() -> tuple[F64, F64, NDArray[np.int64]]:
-    """(LARGEST_GROUP + 1, 7) nodes, the same of ln(w exp(z²)), and how many are used, by the size of the group."""
-    nodes, logs = np.zeros((LARGEST_GROUP + 1, 7)), np.zeros((LARGEST_GROUP + 1, 7))
-    count = np.ones(LARGEST_GROUP + 1, np.int64)
-    for size in range(LARGEST_GROUP + 1):
-        count[size] = NODES.get(size, 1)
-        z, w = np.polynomial.hermite.hermgauss(int(count[size]))
-        nodes[size, : len(z)], logs[size, : len(z)] = z, np.log(w) + z * z
-    return nodes, logs, count
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _twin(
     start: Array, mate: Array, fractions: Array, i_obs: Array, sigma: Array, mean: Array, variance: Array,
-    centric: Array, table: Array, hermite: Array, log_weight: Array, count: Array, largest: int, minus_ll: Array,
-    posterior: Array, slope: Array
+    centric: Array, table: Array, largest: int, minus_ll: Array, posterior: Array, slope: Array
 ) -> None:
     n_group = len(start) - 1
     for chunk in nb.prange(CHUNKS):
         inner, work, out = np.empty((5, MOST_NODES)), np.empty(MOST_NODES), np.empty(N_MOMENTS)
         response, measured, x = np.zeros((largest, largest)), np.zeros(largest), np.zeros(largest)
+        width = np.zeros(largest)
         means, products = np.zeros((4, largest)), np.zeros((largest, largest))
+        centre, covariance = np.zeros(largest), np.zeros((largest, largest))
         for g in range(chunk, n_group, CHUNKS):
             s = start[g]
             n = start[g + 1] - s
@@ -56,16 +44,24 @@ def _twin(
             log_p, used = 0.0, 0
             for j in range(n):
                 x[j] = mean[s + j] / math.sqrt(variance[s + j])
+            for j in range(n):
                 y[j] = 0.0
                 b[j, :] = 0.0
-                if sigma[s + j] > 0.0:
-                    used += 1
-                    y[j] = i_obs[s + j] / sigma[s + j]
-                    log_p -= 0.5 * math.log(2.0 * math.pi) + math.log(sigma[s + j])
-                    for d in range(mate.shape[1]):
-                        k = mate[s + j, d]
-                        if k >= 0:
-                            b[j, k] += fractions[d] * variance[s + k] / sigma[s + j]
+                width[j] = sigma[s + j]
+                if not width[j] > 0.0:
+                    continue
+                used += 1
+                spread = 0.0
+                for d in range(mate.shape[1]):
+                    k = mate[s + j, d]
+                    if k >= 0:
+                        b[j, k] += fractions[d] * variance[s + k]
+                        spread = max(spread, b[j, k] * (1.0 + x[k]))
+                if n > 2:
+                    width[j] = max(width[j], SHARPEST * spread)
+                y[j] = i_obs[s + j] / width[j]
+                b[j, :] /= width[j]
+                log_p -= 0.5 * math.log(2.0 * math.pi) + math.log(width[j])
             if used == 0:
                 continue
             flags = centric[s : s + n]
@@ -81,10 +77,10 @@ def _twin(
                 products[0, 0], products[1, 1] = out[9], out[11]
                 products[0, 1], products[1, 0] = out[10], out[10]
             else:
-                log_p += group_integral(
-                    table, hermite[n, : count[n]], log_weight[n, : count[n]], b, y, x[:n], flags, means[:, :n],
-                    products[:n, :n]
-                )
+                log_p += group_integral(table, b, y, x[:n], flags, means[:, :n], centre[:n], covariance[:n, :n])
+                for k in range(n):
+                    for q in range(n):
+                        products[k, q] = covariance[k, q] + centre[k] * centre[q]
             minus_ll[g] = -log_p
             for k in range(n):
                 root = math.sqrt(variance[s + k])
@@ -100,10 +96,10 @@ def _twin(
                     if k < 0:
                         continue
                     # ⟨(Σ_l b_jl t_l − y_j) t_k⟩
-                    value = -y[j] * means[1, k]
+                    value = -y[j] * (means[1, k] if n < 3 else centre[k])
                     for q in range(n):
                         value += b[j, q] * products[q, k]
-                    slope[g, d] += value * variance[s + k] / sigma[s + j]
+                    slope[g, d] += value * variance[s + k] / width[j]
 
 
 class TwinOps(Threads):
@@ -120,7 +116,7 @@ class TwinOps(Threads):
         slope = np.zeros((n_group, len(fractions)))
         largest = max(int(np.diff(groups.start).max(initial=1)), 2)
         _twin(
-            groups.start, groups.mate, fractions, i_obs, sigma, mean, variance, centric, bessel_table(), *_hermite(),
+            groups.start, groups.mate, fractions, i_obs, sigma, mean, variance, centric, bessel_table(),
             largest, minus_ll, posterior, slope,
         )
         return TwinPosterior(minus_ll, posterior[0], posterior[1], posterior[2], posterior[3], slope)

@@ -25,7 +25,7 @@ N_MOMENTS = 12
 
 
 @njit(error_model="numpy")
-def _step(low: float, middle: float, high: float, second: float) -> float:
+def midpoint_step(low: float, middle: float, high: float, second: float) -> float:
     """Step of the midpoint rule for an integrand with this window and second derivative at its maximum.
 
     Where both ends vanish the rule converges as for a normal distribution.  At 0 the integrand of a centric reflection
@@ -140,39 +140,45 @@ def _inner_sums(
     if low == 0.0:
         above = (0.5 if centric2 else 1.0) * x2 * x2 + 0.5 * p2 * c2 * c2 - least
         if above < 30.0:
-            c0, c1 = _end_corrections(math.exp(-above), p2 * c2, p2, x2, centric2, step)
+            c0, c1, c2, cm = end_corrections(math.exp(-above), p2 * c2, p2, x2, centric2, step)
             if centric2:
                 s1 += c0
-                s4 += x2 * c0
+                s4 += x2 * cm
             else:
                 s0 += c0
                 s2 += c1
-                s3 += x2 * c1
+                s3 += x2 * cm
+                s5 += c2
     sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = s0, s1, s2, s3, s4, s5
     return least
 
 
 @njit(error_model="numpy")
-def _end_corrections(
+def end_corrections(
     value: float, by_t: float, curve: float, x: float, centric: bool, step: float
-) -> tuple[float, float]:
+) -> tuple[float, float, float, float]:
     """What the midpoint rule from 0 lacks (Euler–Maclaurin), for the density of f times exp(by_t t − curve t²/2).
 
-    Acentric: of the integral itself and of that times t.  Centric, where the integrand is even: of that times f.
-    ``value`` is the exponential part of the integrand at 0.
+    Acentric: of the integral itself, of that times t, t² and f m/x.  Centric, where the integrand is even: of that
+    times f (twice), nothing, and m/x.  ``value`` is the exponential part of the integrand at 0.
     """
-    h2 = step * step
+    h2, x2 = step * step, x * x
     if centric:
         value *= math.sqrt(2.0 / math.pi)
-        a = by_t - 0.5 + 0.5 * x * x
-        b = 0.5 * (a * a - curve) - x**4 / 12.0
+        a = by_t - 0.5 + 0.5 * x2
+        b = 0.5 * (a * a - curve) - x2 * x2 / 12.0
     else:
         value *= 2.0
-        a = by_t - 1.0 + x * x
-        b = 0.5 * (a * a - curve) - 0.25 * x**4
+        a = by_t - 1.0 + x2
+        b = 0.5 * (a * a - curve) - 0.25 * x2 * x2
     # f (1 + a f² + b f⁴ …) and f³ (1 + a f² …)
     second, fourth, sixth = value * h2 / 24.0, value * h2 * h2 * 7.0 / 960.0, value * h2 * h2 * h2 * 31.0 / 8064.0
-    return -second + fourth * a - sixth * b, fourth - sixth * a
+    whole, by_f3 = -second + fourth * a - sixth * b, fourth - sixth * a
+    if centric:
+        # m = x f (1 − x² f²/3 + 2 x⁴ f⁴/15 …)
+        by_m = -second + fourth * (a - x2 / 3.0) - sixth * (b - a * x2 / 3.0 + x2 * x2 / 7.5)
+        return whole, whole, 0.0, by_m
+    return whole, by_f3, -sixth, fourth - sixth * (a - 0.5 * x2)  # m = x f (1 − x² f²/2 …)
 
 
 @njit(error_model="numpy")
@@ -185,7 +191,7 @@ def _inner_plan(
         f = low if k == 0 else middle if k == 1 else high
         a, b, c = window(table, g0 + g1 * f * f, p2, x2, centric2)
         _, second = log_slope(table, b, g0 + g1 * f * f, p2, x2, centric2)
-        bottom, top, step = min(bottom, a), max(top, c), min(step, _step(a, b, c, second))
+        bottom, top, step = min(bottom, a), max(top, c), min(step, midpoint_step(a, b, c, second))
     return bottom, top, step
 
 
@@ -212,13 +218,13 @@ def pair_integral(
     start = 0.5 * (x1 + math.sqrt(x1 * x1 + (2.0 if centric1 else 1.0)))
     low, middle, high = _outer_window(table, x1, centric1, x2, centric2, p2, g0, g1, e0, e1, start)
     _, _, second = _profile(table, middle, x1, centric1, x2, centric2, p2, g0, g1, e0, e1)
-    step = _step(low, middle, high, second)
+    step = midpoint_step(low, middle, high, second)
     if g1 < 0.0:
-        # where the inner amplitude is driven to 0 the outer integrand falls within 1/√p₂ of c₂
+        # where the inner amplitude is driven to 0 the outer integrand falls within 1/√p₂ of c₂, steepest at the end
         first = math.sqrt(max(0.0, (g0 - 6.0 / root) / -g1))
         last = math.sqrt(max(0.0, (g0 + 6.0 / root) / -g1))
-        if first < high and low < last and last - first < high - low:
-            step = min(step, (last - first) / 12.0)
+        if first < high and low < last:
+            step = min(step, 1.0 / (-2.0 * g1 * root * min(last, high)))
     count = min(math.ceil((high - low) / step), MOST_NODES)
     step = (high - low) / count
     bottom, top, narrow = _inner_plan(table, low, middle, high, x2, centric2, p2, g0, g1)
@@ -227,8 +233,9 @@ def pair_integral(
     narrow = (top - bottom) / size
     if shared:
         _fill(table, bottom, narrow, size, x2, centric2, inner)
-    sums = np.empty(6)
-    least = 1e300
+    sums, at_zero = np.empty(6), np.empty(6)
+    inside = (0, 1 + 4 * i, 2 + 4 * i, 3 + 4 * i, 4 + 4 * i, 9 + 2 * i)
+    least, slope_weight, slope_exponent = 1e300, 0.0, 0.0
     out[:] = 0.0
     for k in range(-1 if low == 0.0 else 0, count):
         f = low + (k + 0.5) * step if k >= 0 else 0.0
@@ -237,7 +244,7 @@ def pair_integral(
         if not shared:
             bottom, m, top = window(table, c2, p2, x2, centric2)
             _, second = log_slope(table, m, c2, p2, x2, centric2)
-            size = min(math.ceil((top - bottom) / _step(bottom, m, top, second)), MOST_NODES)
+            size = min(math.ceil((top - bottom) / midpoint_step(bottom, m, top, second)), MOST_NODES)
             narrow = (top - bottom) / size
             _fill(table, bottom, narrow, size, x2, centric2, inner)
         exponent = _inner_sums(inner, size, bottom, narrow, c2, p2, x2, centric2, work, sums)
@@ -253,20 +260,26 @@ def pair_integral(
             mean = sums[2] / sums[0]
             by_t = p2 * g1 * (mean - c2) - e0 * e1
             curve = e1 * e1 + p2 * g1 * g1 * (1.0 - p2 * (sums[5] / sums[0] - mean * mean))
-            c0, c1 = _end_corrections(w * sums[0], by_t, curve, x1, centric1, step)
+            c0, c1, c2, cm = end_corrections(w * sums[0], by_t, curve, x1, centric1, step)
             if centric1:
                 out[1 + 4 * o] += c0
-                out[4 + 4 * o] += x1 * c0
+                out[4 + 4 * o] += x1 * cm
                 continue
             out[0] += c0
             out[2 + 4 * o] += c1
-            out[3 + 4 * o] += x1 * c1
-            # of the inner amplitude's means only the part that comes with the mass
-            for q in range(4):
-                out[1 + q + 4 * i] += c0 * sums[1 + q] / sums[0]
-            out[9 + 2 * i] += c0 * sums[5] / sums[0]
+            out[3 + 4 * o] += x1 * cm
+            out[9 + 2 * o] += c2
+            for q in range(1, 6):
+                at_zero[q] = sums[q] / sums[0]
+                out[inside[q]] += c0 * at_zero[q]
             out[10] += c1 * mean
+            slope_weight, slope_exponent = c1, least
             continue
+        if k == 0 and slope_weight != 0.0:
+            # the means of the inner amplitude change with t₁, which the corrections at 0 feel too
+            share = slope_weight * math.exp(max(least - slope_exponent, -700.0)) / t
+            for q in range(1, 6):
+                out[inside[q]] += share * (sums[q] / sums[0] - at_zero[q])
         w *= step * factor
         total = w * sums[0]
         out[0] += total
@@ -292,7 +305,7 @@ def single_integral(
     p, c = b * b, y / b
     low, middle, high = window(table, c, p, x, centric)
     _, second = log_slope(table, middle, c, p, x, centric)
-    size = min(math.ceil((high - low) / _step(low, middle, high, second)), MOST_NODES)
+    size = min(math.ceil((high - low) / midpoint_step(low, middle, high, second)), MOST_NODES)
     step = (high - low) / size
     _fill(table, low, step, size, x, centric, inner)
     sums = np.empty(6)
