@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from ..plans import FourierPlan
+from .pocketfft import transforms
 
 CHUNK = 200_000
 """Grid points transformed at a time along the second and third axis."""
@@ -31,36 +31,45 @@ def columns(plan: FourierPlan) -> tuple[int, int]:
     return min(2 * int(most[1]) + 1, nv), min(int(most[2]), nw // 2) + 1
 
 
-def _in_chunks(work: Callable[[slice], None], shape: tuple[int, ...], threads: int) -> None:
-    """Do ``work`` for all planes of the first axis, some at a time."""
-    n = max(1, CHUNK // (shape[1] * shape[2]))
-    slices = [slice(u, u + n) for u in range(0, shape[0], n)]
+@lru_cache(maxsize=2)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that wait for work: starting new ones takes as long as the transform of a small map."""
+    return ThreadPoolExecutor(threads)
+
+
+def _in_chunks(work: Callable[[slice], None], length: int, chunk: int, threads: int) -> None:
+    """Do ``work`` for all of an axis of this length, ``chunk`` at a time."""
+    slices = [slice(start, min(start + chunk, length)) for start in range(0, length, max(1, chunk))]
     if threads == 1 or len(slices) == 1:
-        for planes in slices:
-            work(planes)
+        for part in slices:
+            work(part)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, slices))
+    list(_pool(threads).map(work, slices))
+
+
+def _first_axis(half: NDArray[np.complex64], is_forward: bool, threads: int) -> None:
+    """Transform ``half`` along its first axis in place."""
+    fft, columns_of_part = transforms(), -(-half.shape[1] // (4 * threads))
+    _in_chunks(lambda part: fft.complex(half[:, part], 0, is_forward), half.shape[1], columns_of_part, threads)
 
 
 def forward(density: NDArray[np.float32], keep: tuple[int, int], threads: int) -> NDArray[np.complex64]:
     """Σ ρ exp(−2πi …) of a map (nu, nv, nw) at the columns to keep: (nu, keep[0], keep[1]), negative indices last."""
-    nu, nv, _ = density.shape
+    nu, nv, nw = density.shape
     nk, nl = keep
     positive = nk // 2 + 1
     out = np.empty((nu, nk, nl), np.complex64)
+    fft = transforms()
 
     def planes(u: slice) -> None:
-        rows = scipy.fft.rfft(density[u], axis=2)[:, :, :nl]
-        full = scipy.fft.fft(rows, axis=1)
-        if nk == nv:
-            out[u] = full
-        else:
-            out[u, :positive] = full[:, :positive]
-            out[u, positive:] = full[:, nv - nk + positive :]
+        rows = fft.from_real(density[u])[:, :, :nl]
+        fft.complex(rows, 1, True)
+        out[u, :positive] = rows[:, :positive]
+        out[u, positive:] = rows[:, nv - nk + positive :]
 
-    _in_chunks(planes, density.shape, threads)
-    return np.asarray(scipy.fft.fft(out, axis=0, overwrite_x=True, workers=threads), np.complex64)
+    _in_chunks(planes, nu, CHUNK // (nv * nw), threads)
+    _first_axis(out, True, threads)
+    return out
 
 
 def backward(half: NDArray[np.complex64], shape: tuple[int, int, int], threads: int) -> NDArray[np.float32]:
@@ -68,21 +77,19 @@ def backward(half: NDArray[np.complex64], shape: tuple[int, int, int], threads: 
 
     Not normalised; of the plane l = 0 both halves are given, of others one.
     """
-    _, nv, nw = shape
+    nu, nv, nw = shape
     _, nk, nl = half.shape
     positive = nk // 2 + 1
-    half = scipy.fft.ifft(half, axis=0, norm="forward", overwrite_x=True, workers=threads)
+    _first_axis(half, False, threads)
     out = np.empty(shape, np.float32)
+    fft = transforms()
 
     def planes(u: slice) -> None:
-        if nk == nv:
-            full = half[u]
-        else:
-            full = np.zeros((len(half[u]), nv, nl), np.complex64)
-            full[:, :positive] = half[u, :positive]
-            full[:, nv - nk + positive :] = half[u, positive:]
-        rows = scipy.fft.ifft(full, axis=1, norm="forward", overwrite_x=True)
-        out[u] = scipy.fft.irfft(rows, n=nw, axis=2, norm="forward", overwrite_x=True)
+        rows = np.zeros((u.stop - u.start, nv, nw // 2 + 1), np.complex64)
+        rows[:, :positive, :nl] = half[u, :positive]
+        rows[:, nv - nk + positive :, :nl] = half[u, positive:]
+        fft.complex(rows[:, :, :nl], 1, False)
+        fft.to_real(rows, out[u])
 
-    _in_chunks(planes, shape, threads)
+    _in_chunks(planes, nu, CHUNK // (nv * nw), threads)
     return out
