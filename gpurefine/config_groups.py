@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from .errors import UsageError
 from .option import option
 
+DFRACTION_SIGMA = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class GroupOptions:
@@ -58,14 +60,26 @@ class GroupOptions:
         "as A/301; may be given several times.", metavar="WHAT",
     )
 
+    refine_dfraction: bool = option(
+        False, "With neutrons: refine the part of deuterium in hydrogens on N, O and S, and where H and D share a site."
+    )
+    dfraction_sigma: float | None = option(
+        None, f"With --refine-dfraction: how far parts of deuterium lie from their mean. Default: {DFRACTION_SIGMA}; "
+        "more lets every site go its own way, less suits few data.", metavar="SIGMA",
+    )
+
     occupancy_cycles: int = option(
-        3, "Number of cycles that refine occupancies alone, before B of a wrong conformer has grown; the cycles of the "
-        "atoms refine them too.", metavar="N",
+        3, "Number of cycles that refine occupancies (and parts of deuterium) alone, before B of a wrong conformer has "
+        "grown; the cycles of the atoms refine them too.", metavar="N",
     )
 
     def __post_init__(self) -> None:
         if self.occupancy_cycles < 0:
             raise UsageError("--occupancy-cycles must be 0 or more.")
+        if self.dfraction_sigma is not None and not self.dfraction_sigma > 0.0:
+            raise UsageError("--dfraction-sigma must be more than 0.")
+        if self.dfraction_sigma is not None and not self.refine_dfraction:
+            raise UsageError("--dfraction-sigma is for --refine-dfraction; give both or neither.")
         if self.tls_groups is not None and self.tls_groups < 1:
             raise UsageError("--tls-groups must be 1 or more.")
         if self.tls_cycles < 0:

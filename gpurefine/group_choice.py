@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .config import Config
+from .config_groups import DFRACTION_SIGMA
 from .errors import UsageError
+from .io.deuterium import find_deuterium_sites
 from .io.occupancy_groups import find_occupancy_groups
 from .io.rigid_groups import find_rigid_groups, names_of
 from .io.structure import InputModel
@@ -31,8 +33,10 @@ def decide_displacements(config: Config, chemistry: ChemicalModel, n_work: int) 
     return chosen, [f"Displacement parameters: {words} ({reason})."]
 
 
-def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -> tuple[MovingGroups, list[str]]:
-    """The groups that ``config`` asks for, and what the user is to be told.
+def choose_groups(
+    config: Config, model: InputModel, chemistry: ChemicalModel
+) -> tuple[MovingGroups, ChemicalModel, list[str]]:
+    """The groups that ``config`` asks for, the model as these want it, and what the user is to be told.
 
     Raises:
         InputError, UsageError: groups are not understood, share atoms, or do not exist.
@@ -55,4 +59,11 @@ def choose_groups(config: Config, model: InputModel, chemistry: ChemicalModel) -
     if options.wants_occupancies:
         occupancies, told = find_occupancy_groups(options, chemistry)
         messages += told
-    return MovingGroups(rigid, tls, occupancies, options.occupancy_cycles), messages
+    deuterium = None
+    if options.refine_dfraction:
+        chemistry, deuterium, told = find_deuterium_sites(chemistry, occupancies)
+        messages += told
+    moving = MovingGroups(
+        rigid, tls, occupancies, options.occupancy_cycles, deuterium, options.dfraction_sigma or DFRACTION_SIGMA
+    )
+    return moving, chemistry, messages

@@ -22,6 +22,7 @@ from .group_choice import choose_groups, decide_displacements
 from .io.anomalous_input import Scattering
 from .io.atomic import SUFFIXES, check_output_folder
 from .io.derivative import scattering_of
+from .io.deuterium import shared_sites_merged
 from .io.measured_input import LikelihoodInput, likelihood_input
 from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
@@ -34,7 +35,7 @@ from .params.tls import validity
 from .refinement import refine as loop
 from .refinement.anomalous import in_words
 from .refinement.checkpoint import Snapshot, restore, take
-from .refinement.groups import MovingGroups, occupancy_result, tls_result
+from .refinement.groups import MovingGroups, deuterium_result, occupancy_result, tls_result
 from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
 from .refinement.report import final_report
@@ -183,10 +184,11 @@ class Problem:
             values = state.state.values
             if not self.config.groups.tls_residual_b:
                 values = state.objective.composition.total(values)
+            deuterium = deuterium_result(state, self.groups.deuterium)
             structure = update_structure(
                 self.chemistry, values.xyz, values.b_iso, self.config.chemistry.write_hydrogens,
                 not values.u_aniso.any(), values.u_aniso,
-                None if self.groups.occupancies is None else values.occ,
+                None if self.groups.occupancies is None else values.occ, deuterium,
             )
             messages += in_words(state.objective.experiment, self.scattering.anomalous, self.scattering.derivative)
             device = f"{self.backend.name}, {self.backend.threads} threads"
@@ -195,6 +197,7 @@ class Problem:
         report.scale.probe_radius = solvent.probe_radius + change
         report.scale.ion_probe_radius = solvent.ion_probe_radius + change
         report.tls = tls_result(state, self.config.groups.tls_residual_b)
+        report.deuterium = deuterium
         report.occupancies = occupancy_result(state, self.groups.occupancies)
         if report.tls is not None:
             report.messages += validity(report.tls.groups, report.tls.values)
@@ -228,13 +231,16 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
         model = read_model(config.model)
         crystal = structure_crystal(model.structure)
         config, about_source = resolved(config, model.structure)
+        if config.groups.refine_dfraction:
+            merged, about_sites = shared_sites_merged(model.structure)
+            model = replace(model, structure=merged, messages=(*model.messages, *about_sites))
     with timer("read data"):
         data = read_data(config.data_file, config.data, crystal, config.model)
     _tell(progress, [*model.messages, *about_source, *data.messages])
     with timer("topology"):
         chemistry = build_model(model.structure, data.crystal, config.chemistry, config.data.source)
         config, told = decide_displacements(config, chemistry, int(data.reflections.work.sum()))
-        groups, about_groups = choose_groups(config, model, chemistry)
+        groups, chemistry, about_groups = choose_groups(config, model, chemistry)
         told += about_groups
     _tell(progress, [*chemistry.messages, *told])
     if not data.reflections.work.any():

@@ -15,6 +15,7 @@ import numpy as np
 from ..config import Config
 from ..model.records import Report
 from .atomic import write_whole
+from .deuterium_report import deuterium_json
 from .occupancy_report import occupancy_json
 from .reflections import DataSet
 from .software import PROGRAM, program_version
@@ -61,6 +62,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "twin": report.twin,
         "tls": tls_json(report.tls),
         "occupancies": occupancy_json(report.occupancies),
+        "deuterium": deuterium_json(report.deuterium),
         "d_max": report.d_max,
         "weight": report.weight,
         "mean_b": report.mean_b,

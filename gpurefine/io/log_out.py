@@ -8,6 +8,7 @@ from typing import Any
 from ..config import Config
 from ..model.merging import Merging
 from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord, ScaleRecord, ShellRecord
+from .deuterium_report import deuterium_lines
 from .occupancy_report import occupancy_lines
 from .reflections import DataSet
 from .software import PROGRAM, program_version
@@ -116,6 +117,8 @@ def log_text(
         lines += ["", *_section("TLS groups"), *tls_lines(report.tls)]
     if report.occupancies is not None:
         lines += ["", *_section("Occupancies"), *occupancy_lines(report.occupancies)]
+    if report.deuterium is not None:
+        lines += ["", *_section("Deuterium"), *deuterium_lines(report.deuterium)]
     if report.twin is not None:
         lines += ["", *_section("Twinning"), *_twin_table(report.twin)]
     last = report.cycles[-1]

@@ -15,6 +15,7 @@ from .remark3 import remark_lines
 from .source import method_of
 from .symmetry import gemmi_cell
 from .tls_header import mmcif_loops
+from .topology import isotopes_apart
 
 WIDEST = 9999.0
 """Å: the PDB format has eight columns with three decimals for a coordinate."""
@@ -43,11 +44,11 @@ def pdb_misfit(structure: gemmi.Structure) -> str | None:
 
 
 def pdb_text(structure: gemmi.Structure, report: Report, config: Config, dataset: DataSet) -> str:
-    """The PDB file; :func:`pdb_misfit` must be None.
+    """The PDB file; :func:`pdb_misfit` must be None.  Parts of deuterium become atoms of their own.
 
     Cell and space group are the data's; REMARK 2 and 3 are written anew, the other remarks of the input kept.
     """
-    model = _placed(structure, dataset, config)
+    model = _placed(isotopes_apart(structure), dataset, config)
     model.resolution = report.d_min
     new = remark_lines(report, config, dataset, _heavy_atoms(model))
     kept = [(_remark_number(line), line) for line in model.raw_remarks]

@@ -21,7 +21,7 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
     Of neutrons the model's hydrogens are kept and written: they were seen.  So are hydrogens that are refined.
 
     Raises:
-        UsageError: anomalous scattering or a derivative is asked for where there is none.
+        UsageError: anomalous scattering, parts of deuterium or a derivative is asked for where there is none.
     """
     source, told = config.data.source, list[str]()
     if source == "auto":
@@ -32,6 +32,11 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
         raise UsageError(
             f"{', '.join(asked)} {verb} for X-rays, but the source is {source}; leave {them} out, or give "
             "--source xray if the data were measured with X-rays."
+        )
+    if config.groups.refine_dfraction and source != NEUTRON:
+        raise UsageError(
+            f"--refine-dfraction is for neutrons, but the source is {source}; leave it out, or give --source neutron "
+            "if the data were measured with neutrons."
         )
     hydrogens = config.chemistry.hydrogens
     has_some = any(cra.atom.is_hydrogen() for cra in structure[0].all())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..config import ChemistryOptions
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
+from ..model.deuterium import DeuteriumResult
 from ..model.topology import Bonds, Topology
 from . import restraint_arrays
 from .dictionary import Dictionary, load_dictionary
@@ -123,7 +124,7 @@ def residue_examples(st: gemmi.Structure) -> dict[str, str]:
 
 def update_structure(
     model: ChemicalModel, xyz: F64, b_iso: F64, with_hydrogens: bool, drop_aniso: bool, u_aniso: F64 | None = None,
-    occ: F64 | None = None,
+    occ: F64 | None = None, deuterium: DeuteriumResult | None = None,
 ) -> gemmi.Structure:
     """A copy of the model's structure with new positions (n, 3) Å and isotropic B (n,) Å².
 
@@ -135,6 +136,7 @@ def update_structure(
         drop_aniso: remove anisotropic displacement parameters.
         u_aniso: (n, 6) Å², 11 22 33 12 13 23, new ones where not zero; those of atoms whose row is zero are removed.
         occ: (n,) new occupancies.
+        deuterium: refined parts of deuterium; hydrogens then keep theirs as such (see :func:`isotopes_apart`).
     """
     st = model.structure.clone()
     position, none = gemmi.Position, gemmi.SMat33f(0, 0, 0, 0, 0, 0)
@@ -153,12 +155,25 @@ def update_structure(
                     atom.aniso = none
                 elif tensors is not None:
                     atom.aniso = gemmi.SMat33f(*next(tensors))
+    if deuterium is not None:
+        parts = dict(zip(deuterium.sites.atom.tolist(), deuterium.values.tolist(), strict=True))
+        for k, cra in enumerate(st[0].all()):
+            cra.atom.fraction = parts.get(k, cra.atom.fraction)
     if not with_hydrogens:
         st.remove_hydrogens()
-    elif st.has_d_fraction:
-        st.store_deuterium_as_fraction(False)  # gemmi keeps D as the deuterated part of one H while it makes restraints
+    elif deuterium is None:
+        st = isotopes_apart(st)  # gemmi keeps D as the deuterated part of one H while it makes restraints
     st.assign_serial_numbers()
     return st
+
+
+def isotopes_apart(st: gemmi.Structure) -> gemmi.Structure:
+    """A copy with H and D as atoms of their own, alternatives of each other where they share a site."""
+    if not st.has_d_fraction:
+        return st
+    out = st.clone()
+    out.store_deuterium_as_fraction(False)
+    return out
 
 
 def _read_atoms(st: gemmi.Structure, isotopes: bool) -> Atoms:

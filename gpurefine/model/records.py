@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .deuterium import DeuteriumResult
 from .occupancy import OccupancyResult
 from .tls import TlsResult
 
@@ -214,4 +215,5 @@ class Report:
     twin: dict[str, Any] | None = None
     tls: TlsResult | None = None
     occupancies: OccupancyResult | None = None
+    deuterium: DeuteriumResult | None = None
     messages: list[str] = field(default_factory=list)

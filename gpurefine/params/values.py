@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..backend.plans import DensityGradient, Scatterers
 from ..constants import EIGHT_PI2
 from ..model.atoms import Atoms
+from ..model.deuterium import DeuteriumSites
 from ..model.tensors import TRACE
 from ..model.tls import N_TLS, TlsGroups, by_position
 
@@ -23,7 +24,7 @@ class AtomValues:
     ``xyz`` (n, 3) Å; ``b_iso`` (n,) Å² (the equivalent B of anisotropic atoms); ``u_aniso`` (n, 6) Å², Cartesian
     11 22 33 12 13 23 (zero for isotropic atoms); ``occ`` (n,) occupancies as the model file states them; ``tls``
     (g, 20) motion of the TLS groups in Å², rad², Å rad (:mod:`gpurefine.model.tls`), which adds to the atoms' own
-    displacement.
+    displacement; ``deuterium`` (s,) part of deuterium in each of the sites where it is refined.
     """
 
     xyz: F64
@@ -31,6 +32,7 @@ class AtomValues:
     u_aniso: F64
     occ: F64
     tls: F64 = field(default_factory=lambda: np.zeros((0, N_TLS)))
+    deuterium: F64 = field(default_factory=lambda: np.zeros(0))
 
     @staticmethod
     def of(atoms: Atoms) -> AtomValues:
@@ -67,27 +69,30 @@ class Composition:
         site_factor: (n,) what an occupancy is multiplied by: 1, or 1/multiplicity on a special position whose
             occupancy counts the full site.
         tls: groups whose motion adds to the displacement of their atoms, which then scatter as anisotropic ones.
+        deuterium: hydrogens whose part of deuterium is refined.
     """
 
     is_aniso: NDArray[np.bool_]
     kind: NDArray[np.int32]
     site_factor: F64
     tls: TlsGroups | None = None
+    deuterium: DeuteriumSites | None = None
 
     @staticmethod
-    def of(atoms: Atoms, tls: TlsGroups | None = None) -> Composition:
-        """The composition of ``atoms``, some of which may move in groups."""
+    def of(atoms: Atoms, tls: TlsGroups | None = None, deuterium: DeuteriumSites | None = None) -> Composition:
+        """The composition of ``atoms``, some of which may move in groups or be partly deuterium."""
         occupied = atoms.occ != 0.0
         factor = np.divide(atoms.scattering_weight, atoms.occ, out=np.ones(len(atoms)), where=occupied)
-        return Composition(atoms.is_aniso, atoms.scatterer, factor, tls)
+        return Composition(atoms.is_aniso, atoms.scatterer, factor, tls, deuterium)
 
     def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""
         shown = self.total(values)
         is_aniso = self.is_aniso if self.tls is None else self.is_aniso | self.tls.inside
-        return Scatterers(
-            values.xyz, shown.b_iso, shown.u_aniso, is_aniso, values.occ * self.site_factor, self.kind
-        )
+        weight = values.occ * self.site_factor
+        if self.deuterium is not None:
+            weight[self.deuterium.atom] *= self.deuterium.weight(values.deuterium)
+        return Scatterers(values.xyz, shown.b_iso, shown.u_aniso, is_aniso, weight, self.kind)
 
     def displacement(self, values: AtomValues) -> F64:
         """Total U (n, 6) Å² of anisotropic atoms and of atoms in TLS groups, zero for the others."""
@@ -115,8 +120,8 @@ class Composition:
     def by_values(self, values: AtomValues, slope: DensityGradient) -> DensityGradient:
         """The slope with respect to ``values`` instead of what scatters.
 
-        ``weight`` is per unit occupancy; atoms of TLS groups, whose U changes with B and with their position, get these
-        shares too, and keep the slope of their total U.
+        ``weight`` is per unit occupancy (of deuterium, where the part of that is refined); atoms of TLS groups, whose U
+        changes with B and with their position, get these shares too, and keep the slope of their total U.
         """
         slope = replace(slope, weight=slope.weight * self.site_factor)
         if self.tls is None:

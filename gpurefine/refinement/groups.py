@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.atoms import Atoms
+from ..model.deuterium import DeuteriumResult, DeuteriumSites
 from ..model.occupancy import OccupancyGroups, OccupancyResult
 from ..model.tls import TlsGroups, TlsResult
 from ..params.occupancy import GroupOccupancies
@@ -62,6 +63,8 @@ class MovingGroups:
     tls: TlsPlan | None = None
     occupancies: OccupancyGroups | None = None
     occupancy_cycles: int = 0
+    deuterium: DeuteriumSites | None = None
+    deuterium_sigma: float = 0.05
 
 
 def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:
@@ -105,6 +108,11 @@ def tls_result(refinement: Refinement, residual: bool) -> TlsResult | None:
 def occupancy_result(refinement: Refinement, groups: OccupancyGroups | None) -> OccupancyResult | None:
     """The refined occupancies; None without groups."""
     return None if groups is None else OccupancyResult(groups, groups.occupancies(refinement.state.values.occ))
+
+
+def deuterium_result(refinement: Refinement, sites: DeuteriumSites | None) -> DeuteriumResult | None:
+    """The refined parts of deuterium; None where they are not refined."""
+    return None if sites is None else DeuteriumResult(sites, refinement.state.values.deuterium)
 
 
 def start_occupancies(atoms: Atoms, groups: OccupancyGroups) -> tuple[Atoms, GroupOccupancies]:

@@ -117,8 +117,10 @@ class Objective:
     def first_values(self) -> AtomValues:
         """The model as refinement takes it up."""
         values = AtomValues.of(self.atoms)
-        groups = self.composition.tls
-        return values if groups is None else replace(values, tls=groups.start)
+        groups, sites = self.composition.tls, self.composition.deuterium
+        if groups is not None:
+            values = replace(values, tls=groups.start)
+        return values if sites is None else replace(values, deuterium=sites.start)
 
     def scatterers(self, values: AtomValues) -> Scatterers:
         """The atoms as the density operations take them."""

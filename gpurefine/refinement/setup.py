@@ -17,8 +17,10 @@ from ..model.measured import Measured
 from ..model.reflections import Reflections
 from ..model.topology import Topology
 from ..params.atomic import Positions
+from ..params.deuterium import DeuteriumFractions
 from ..params.values import Composition
 from ..restraints.adp import AdpRestraints
+from ..restraints.deuterium import FractionRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import kept_positions, no_positions
@@ -30,7 +32,7 @@ from .groups import MovingGroups, rigid_stages, start_occupancies, tls_stage
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
-from .terms import PositionTerms, Stage, Term
+from .terms import FractionTerms, PositionTerms, Stage, Term
 from .timing import Timer
 from .tls_start import start_motion
 
@@ -130,13 +132,19 @@ def build_objective(
         stages: tuple[Stage, ...] = (Stage("atoms", options.cycles, tuple(terms)),)
         if occupancies is not None:
             stages = (Stage("occupancies", groups.occupancy_cycles, (Term(occupancies),)), *stages)
+        if groups.deuterium is not None:
+            # alone first: B of a hydrogen taken for deuterium would grow
+            alike = FractionTerms(FractionRestraints(len(groups.deuterium), groups.deuterium_sigma))
+            share = Term(DeuteriumFractions(groups.deuterium), alike)
+            stages = (*stages[:-1], replace(stages[-1], terms=(*stages[-1].terms, share)))
+            stages = (Stage("deuterium", groups.occupancy_cycles, (share,)), *stages)
         if groups.tls is not None and tls is not None:
             stages = (tls_stage(groups.tls, tls, atoms.is_aniso), *stages)
         if groups.rigid is not None:
             stages = (*rigid_stages(groups.rigid, atoms.xyz, reflections.d_min), *stages)
         objective = Objective(
             backend=backend, atoms=atoms, topology=topology, experiment=experiment,
-            composition=Composition.of(atoms, tls), stages=stages, stage=stages[0], geometry=geometry,
+            composition=Composition.of(atoms, tls, groups.deuterium), stages=stages, stage=stages[0], geometry=geometry,
             nonbonded=nonbonded, adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
             overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask,
         )

@@ -14,6 +14,7 @@ from ..params.tensors import tensors_of
 from ..params.values import AtomValues
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
+from ..restraints.deuterium import FractionRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import PositionRestraints
@@ -92,6 +93,21 @@ class TensorTerms:
         """Gradient (n, 6) and blocks of side 6."""
         result = self.restraints.evaluate(tensors_of(values, self.is_aniso), True)
         return RestraintSlope(result.gradient, result.matrices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FractionTerms:
+    """Likeness of parts of deuterium."""
+
+    restraints: FractionRestraints
+
+    def value(self, values: AtomValues) -> float:
+        """Sum of the restraints."""
+        return self.restraints.value(values.deuterium)
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient (s, 1) and blocks of side 1."""
+        return RestraintSlope(self.restraints.gradient(values.deuterium)[:, None], [self.restraints.curvature()])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -152,8 +152,9 @@ def test_names_of_mixed_sites():
 @pytest.mark.parametrize(
     ("case", "options", "start", "end"),
     [
-        # published 0.222/0.294 to 1.8 Å and F > 3σ; the program's default keeps and refines H and D
-        ("1v9g_neutron", {}, (0.285, 0.336), (0.24, 0.32)),
+        # published 0.222/0.294 to 1.8 Å and F > 3σ; the default keeps and refines H and D; a larger weight than the
+        # automatic one brings R below 0.24 and R_free above 0.318
+        ("1v9g_neutron", {}, (0.285, 0.336), (0.245, 0.318)),
         ("6mw0_microed", {"source": "electron"}, (0.229, None), (0.20, None)),
     ],
 )
