@@ -99,7 +99,7 @@ struct Amplitude {
         for (int turn = 0; turn < 8; ++turn) {
             const double excess = energy(high) - limit;
             if (excess >= 0.0 && excess < 5.0) break;
-            const double by = slope(high).x, move = by > 0.0 ? excess / by : -reach;
+            const double by = slope(high).x, move = by > 0.0 ? excess / by : -1e300;
             high -= fmax(fmin(move, 0.7 * (high - f)), -2.0 * (high - f));
         }
         for (int turn = 0; turn < 8; ++turn) {
@@ -109,24 +109,29 @@ struct Amplitude {
             }
             const double excess = energy(low) - limit;
             if (excess >= 0.0 && excess < 5.0) break;
-            const double by = slope(low).x, move = by < 0.0 ? excess / by : reach;
+            const double by = slope(low).x, move = by < 0.0 ? excess / by : 1e300;
             low -= fmin(fmax(move, -0.7 * (f - low)), 2.0 * (f - low));
         }
         return make_double2(fmax(low, 0.0), high);
     }
 
-    // Exponent of the integrand at f; ``factor`` of the density of f, and the mean cosine of its phase.
+    // Exponent of the integrand at f.
+    __device__ double depth(double f) const {
+        const double q = f * f - i;
+        return (centric ? 0.5 : 1.0) * (f - x) * (f - x) + 0.5 * p * q * q;
+    }
+
+    // The same, with ``factor`` of the density of f, and the mean cosine of its phase.
     __device__ double exponent(double f, double& factor, double& cosine) const {
-        const double q = f * f - i, measured = 0.5 * p * q * q;
         if (centric) {
             const double e = exp(-2.0 * f * x);
             factor = sqrt(0.5 / PI) * (1.0 + e);
             cosine = (1.0 - e) / (1.0 + e);
-            return 0.5 * (f - x) * (f - x) + measured;
+        } else {
+            double zero;
+            bessel(table, 2.0 * f * x, zero, cosine);
+            factor = 2.0 * f * zero;
         }
-        double zero;
-        bessel(table, 2.0 * f * x, zero, cosine);
-        factor = 2.0 * f * zero;
-        return (f - x) * (f - x) + measured;
+        return depth(f);
     }
 };

@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_backends import gpu_backend, shim_backend
 
 from gpurefine.backend import create
 from gpurefine.backend.ops_twin import TwinGroups
 from gpurefine.backend.reference.intensity import panel_nodes
 from helpers import central_gradient
+
+
+@pytest.fixture(params=["cpu", "shim", pytest.param("cuda", marks=pytest.mark.gpu)])
+def compiled(request: pytest.FixtureRequest) -> Any:
+    """The backends that integrate as docs/likelihood_twin.md says."""
+    makers = {"cpu": lambda: create("cpu", 2), "shim": shim_backend, "cuda": gpu_backend}
+    return makers[request.param]()
 
 
 def groups_of(size: int, count: int) -> TwinGroups:
@@ -108,12 +116,12 @@ def test_against_simulation() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_compiled_loop_against_dense_quadrature(size: int) -> None:
+def test_compiled_loop_against_dense_quadrature(compiled: Any, size: int) -> None:
     fractions = np.array([1.0]) if size == 1 else np.array([0.7, 0.3])
     for noise in ((0.01, 0.1), (0.1, 3.0)):
         data = simulated(size, 12, fractions, noise)
         data[3][1] = 0.0  # not measured
-        slow, fast = create("reference").twin(*data), create("cpu", 2).twin(*data)
+        slow, fast = create("reference").twin(*data), compiled.twin(*data)
         np.testing.assert_allclose(fast.minus_ll, slow.minus_ll, atol=1e-6)
         unit = np.sqrt(data[5])
         for name, scale in (("fm", unit), ("f2", data[5]), ("f", unit), ("m", 1.0)):
@@ -126,21 +134,20 @@ def test_compiled_loop_against_dense_quadrature(size: int) -> None:
 
 @pytest.mark.parametrize("centric", [False, True], ids=["acentric", "centric"])
 @pytest.mark.parametrize("size", [2, 3, 5])
-def test_gradients_by_central_differences(size: int, centric: bool) -> None:
+def test_gradients_by_central_differences(compiled: Any, size: int, centric: bool) -> None:
     """Posterior means give the slopes by D|F_c|, ln Σ and the fractions (Fisher's identity).
 
     Of large groups too, whose −LL is an approximation: the slopes are those of the approximation.
     """
-    backend = create("cpu", 1)
     fractions = np.array([0.5, 0.25, 0.15, 0.05, 0.05][:size])
     groups, fractions, i, sigma, mean, variance, flags = simulated(size, 3, fractions, (0.05, 0.5), 3)
     flags[:] = centric
-    found = backend.twin(groups, fractions, i, sigma, mean, variance, flags)
+    found = compiled.twin(groups, fractions, i, sigma, mean, variance, flags)
 
     def value(x: Any) -> float:
         n = len(i)
         return float(
-            backend.twin(groups, x[2 * n :], i, sigma, x[:n], np.exp(x[n : 2 * n]), flags).minus_ll.sum()
+            compiled.twin(groups, x[2 * n :], i, sigma, x[:n], np.exp(x[n : 2 * n]), flags).minus_ll.sum()
         )
 
     expected = central_gradient(value, np.concatenate([mean, np.log(variance), fractions]), 2e-3)
@@ -152,14 +159,13 @@ def test_gradients_by_central_differences(size: int, centric: bool) -> None:
 
 
 @pytest.mark.parametrize("measured", ["both", "one"])
-def test_a_vanishing_fraction_is_the_intensity_likelihood(measured: str) -> None:
-    backend = create("cpu", 1)
+def test_a_vanishing_fraction_is_the_intensity_likelihood(compiled: Any, measured: str) -> None:
     groups, _, i, sigma, mean, variance, centric = simulated(2, 40, [1.0, 0.0], (0.01, 3.0), 5)
     if measured == "one":
         sigma[1::2] = 0.0
-    found = backend.twin(groups, np.array([1.0, 1e-9]), i, sigma, mean, variance, centric)
+    found = compiled.twin(groups, np.array([1.0, 1e-9]), i, sigma, mean, variance, centric)
     one = np.ones(len(i))
-    single = backend.intensity(
+    single = compiled.intensity(
         i, np.where(sigma > 0.0, sigma, 1.0), mean.astype(complex), one, variance, one, centric, True
     )
     alone = np.where(sigma > 0.0, single.minus_ll, 0.0).reshape(-1, 2).sum(axis=1)
@@ -186,7 +192,7 @@ def test_error_of_large_groups(
         assert np.median(means) < 0.2 * typical and means.max() < most, noise
 
 
-def test_extremes_stay_finite() -> None:
+def test_extremes_stay_finite(compiled: Any) -> None:
     rng = np.random.default_rng(3)
     for size, count in ((2, 3000), (4, 100), (7, 30)):
         n = size * count
@@ -197,6 +203,6 @@ def test_extremes_stay_finite() -> None:
         sigma = i * 10.0 ** rng.uniform(-3, 3, n)
         i = np.where(rng.random(n) < 0.2, -10.0 * sigma * rng.random(n), i)
         centric = np.repeat(rng.random(count) < 0.3, size)
-        found = create("cpu", 2).twin(groups_of(size, count), fractions, i, sigma, mean, variance, centric)
+        found = compiled.twin(groups_of(size, count), fractions, i, sigma, mean, variance, centric)
         for name in ("minus_ll", "f", "f2", "fm", "m", "fraction_slope"):
             assert np.isfinite(getattr(found, name)).all(), (size, name)

@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import shim_device
+from device_backends import gpu_backend
 from shim_device import ShimDevice
 
 from gpurefine.backend import create
+from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.cuda.phased import PhasedOps
+from gpurefine.backend.cuda.twin import TwinOps
+from gpurefine.backend.ops_twin import TwinGroups
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
 
@@ -59,3 +63,49 @@ def test_steps_of_the_error_model_with_prior_phases_are_the_cpu_s() -> None:
     first, plain = ops.phased_sigmaa(*given), ops.rice_sigmaa(*given[:2], np.abs(given[2]), *given[4:])
     assert_equal(first, create("cpu", 1).phased_sigmaa(*given), 1e-11)
     assert_equal(plain, create("cpu", 1).rice_sigmaa(*given[:2], np.abs(given[2]), *given[4:]), 1e-11)
+
+
+def twins(sizes: tuple[int, ...], count: int, seed: int = 0) -> tuple[Any, ...]:
+    """Arguments of ``twin``: ``count`` groups of each size, weak and strong, precise and not, some not measured."""
+    rng = np.random.default_rng(seed)
+    size = np.tile(sizes, count)
+    start = np.concatenate([[0], np.cumsum(size)]).astype(np.int32)
+    n, n_domain = int(start[-1]), max(sizes)
+    place, whole = np.arange(n) - np.repeat(start[:-1], size), np.repeat(size, size)
+    mate = ((place[:, None] + np.arange(n_domain)) % whole[:, None]).astype(np.int32)
+    mate[(np.arange(n_domain) > 0) & (rng.random((n, n_domain)) < 0.05)] = -1
+    fractions = 1.0 / (1.3 + np.arange(n_domain))
+    fractions /= fractions.sum()
+    variance, centric = 10.0 ** rng.uniform(0, 2, n), np.repeat(rng.random(len(size)) < 0.3, size)
+    mean = np.sqrt(variance) * rng.exponential(1.5, n)
+    i = rng.exponential(mean**2 + variance)
+    sigma = (i + variance) * 10.0 ** rng.uniform(-2.0, 0.5, n)
+    sigma[rng.random(n) < 0.15] = 0.0
+    sigma[:max(sizes)] = 0.0
+    groups = TwinGroups(start, np.arange(n, dtype=np.int32), mate)
+    return groups, fractions, i - 0.3 * sigma, sigma, mean, variance, centric
+
+
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 3, 1, 4), (6, 2), (12,)])
+def test_twins_are_the_cpu_s(sizes: tuple[int, ...]) -> None:
+    given = twins(sizes, 60 // sum(sizes) + 3)
+    found = [TwinOps(ShimDevice(order)).twin(*given) for order in (0, 1)]
+    assert_equal(found[0], create("cpu", 1).twin(*given), 1e-11)
+    assert bits(found[0]) == bits(found[1])
+    assert not found[0].fraction_slope[0].any() and found[0].fraction_slope[1].all()
+
+
+@pytest.fixture(params=["shim", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device_backend(request: pytest.FixtureRequest) -> Any:
+    """The cuda backend on the stand-in and on a GPU, which multiplies and adds at once: last digits differ."""
+    return CudaBackend(ShimDevice()) if request.param == "shim" else gpu_backend()
+
+
+def test_at_realistic_size(device_backend: Any) -> None:
+    """Tens of thousands of reflections on a GPU."""
+    on_gpu = "g++" not in device_backend.name
+    n, cpu = 40_000 if on_gpu else 400, create("cpu", 2)
+    prior, pairs = with_prior_phases(n), twins((1, 2, 2, 3, 4), n // 12)
+    assert_equal(device_backend.phased(*prior, True), cpu.phased(*prior, True), 1e-9)
+    assert_equal(device_backend.phased_sigmaa(*prior), cpu.phased_sigmaa(*prior), 1e-9)
+    assert_equal(device_backend.twin(*pairs), cpu.twin(*pairs), 1e-6)

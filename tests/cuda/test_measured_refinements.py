@@ -12,9 +12,9 @@ import shim_device
 from refinements import assert_alike, refine
 from shim_device import ShimDevice
 
+from gpurefine import job
 from gpurefine.backend import create
 from gpurefine.backend.cuda.backend import CudaBackend
-from gpurefine.config import Config, DataOptions, RefineOptions
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
 
@@ -43,25 +43,26 @@ def phases_of(model: Path, path: Path) -> Path:
     return path
 
 
-def compared(monkeypatch: pytest.MonkeyPatch, config: Any) -> CudaBackend:
-    """Refines ``config(name)`` on both backends, which must agree; the cuda one, which has no substitute."""
-    backend = CudaBackend(ShimDevice())
-    on_cpu = refine(config("cpu"), create("cpu", 1), monkeypatch)
-    on_cuda = refine(config("cuda"), backend, monkeypatch)
-    assert_alike(on_cpu, on_cuda)
-    assert on_cuda[0][-1].r_work < on_cuda[0][0].r_work
-    return backend
+def compared(
+    example: tuple[Path, Path], folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> dict[str, int]:
+    """One cycle of the example on both backends, which must agree; how often each kernel was launched."""
+    backend, runs = CudaBackend(ShimDevice()), []
+    for name, used in (("cpu", create("cpu", 1)), ("cuda", backend)):
+        given = {"d_min": D_MIN, "cycles": 1, "weight": "5", "hydrogens": "drop", **options}
+        runs.append(refine(job.config_of(*map(str, (*example, folder / name)), given), used, monkeypatch))
+    assert_alike(*runs)
+    assert runs[1][0][-1].r_work < runs[1][0][0].r_work
+    return backend.device.launches  # type: ignore[attr-defined, no-any-return]
 
 
 def test_prior_phases(example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     phases = phases_of(example[0], tmp_path / "phases.mtz")
-
-    def config(name: str) -> Config:
-        return Config(
-            str(example[0]), str(example[1]), str(tmp_path / name),
-            data=DataOptions(d_min=D_MIN, phases="PHI,FOM", phases_file=str(phases)),
-            refine=RefineOptions(cycles=1, weight="5"),
-        )
-
-    launches = compared(monkeypatch, config).device.launches  # type: ignore[attr-defined]
+    launches = compared(example, tmp_path, monkeypatch, phases="PHI,FOM", phases_file=str(phases))
     assert {"phased", "phased_sigmaa"} < set(launches) and "rice" not in launches
+
+
+def test_a_twin(example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example is one."""
+    launches = compared(example, tmp_path, monkeypatch, twin=True)
+    assert launches["twin_pairs"] > 5 and "intensity" not in launches

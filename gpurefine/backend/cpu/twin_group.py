@@ -21,7 +21,7 @@ import numpy as np
 from .amplitude_integral import log_slope, prior_weight, window
 from .jit import njit
 from .rows import Array
-from .twin_pair import end_corrections, midpoint_step
+from .twin_pair import end_corrections, midpoint_step, node_count
 
 SWEEPS = 60
 CONVERGED = 1e-5
@@ -38,7 +38,7 @@ def _tilted(
     i = m + g / p
     low, middle, high = window(table, i, p, x, centric)
     _, second = log_slope(table, middle, i, p, x, centric)
-    size = math.ceil((high - low) / midpoint_step(low, middle, high, second))
+    size = node_count(high - low, midpoint_step(low, middle, high, second))
     step = (high - low) / size
     near = middle * middle  # differences from it: the variance is far less than ⟨t²⟩
     least, s0, s1, s2, s3, s4, s5 = 1e300, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0

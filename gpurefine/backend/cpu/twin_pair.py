@@ -39,6 +39,12 @@ def midpoint_step(low: float, middle: float, high: float, second: float) -> floa
 
 
 @njit(error_model="numpy")
+def node_count(length: float, step: float) -> int:
+    """Nodes in a window; what rounding alone lifts over a whole number counts as that, on every device."""
+    return math.ceil(min(length / step, 1e6) * (1.0 - 1e-12))
+
+
+@njit(error_model="numpy")
 def _profile(
     table: Array, f: float, x1: float, centric1: bool, x2: float, centric2: bool, p2: float, g0: float, g1: float,
     e0: float, e1: float
@@ -225,10 +231,10 @@ def pair_integral(
         last = math.sqrt(max(0.0, (g0 + 6.0 / root) / -g1))
         if first < high and low < last:
             step = min(step, 1.0 / (-2.0 * g1 * root * min(last, high)))
-    count = min(math.ceil((high - low) / step), MOST_NODES)
+    count = min(node_count(high - low, step), MOST_NODES)
     step = (high - low) / count
     bottom, top, narrow = _inner_plan(table, low, middle, high, x2, centric2, p2, g0, g1)
-    size = math.ceil(min((top - bottom) / narrow, 1e6))
+    size = node_count(top - bottom, narrow)
     shared = size <= MOST_NODES
     narrow = (top - bottom) / size
     if shared:
@@ -244,7 +250,7 @@ def pair_integral(
         if not shared:
             bottom, m, top = window(table, c2, p2, x2, centric2)
             _, second = log_slope(table, m, c2, p2, x2, centric2)
-            size = min(math.ceil((top - bottom) / midpoint_step(bottom, m, top, second)), MOST_NODES)
+            size = min(node_count(top - bottom, midpoint_step(bottom, m, top, second)), MOST_NODES)
             narrow = (top - bottom) / size
             _fill(table, bottom, narrow, size, x2, centric2, inner)
         exponent = _inner_sums(inner, size, bottom, narrow, c2, p2, x2, centric2, work, sums)
@@ -305,7 +311,7 @@ def single_integral(
     p, c = b * b, y / b
     low, middle, high = window(table, c, p, x, centric)
     _, second = log_slope(table, middle, c, p, x, centric)
-    size = min(math.ceil((high - low) / midpoint_step(low, middle, high, second)), MOST_NODES)
+    size = min(node_count(high - low, midpoint_step(low, middle, high, second)), MOST_NODES)
     step = (high - low) / size
     _fill(table, low, step, size, x, centric, inner)
     sums = np.empty(6)

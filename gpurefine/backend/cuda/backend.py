@@ -17,10 +17,12 @@ from .restraints import RestraintOps
 from .scale import ScaleOps
 from .shell_products import InformationOps
 from .solve import SolveOps
+from .twin import TwinOps
 
 
 class CudaBackend(
-    DensityOps, InformationOps, PhasedOps, IntensityOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps, SolveOps
+    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps,
+    SolveOps,
 ):
     """Performs the operations of the table on a device.
 
