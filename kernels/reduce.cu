@@ -12,6 +12,16 @@ column_sums(const double* __restrict__ parts, double* __restrict__ out, int rows
     if (threadIdx.x == 0) out[column] = sum;
 }
 
+// parts[block] = Σ value over the block's share of a map.
+extern "C" __global__ void __launch_bounds__(256)
+map_sums(const float* __restrict__ map, double* __restrict__ parts, i64 n) {
+    __shared__ double space[32];
+    double sum = 0.0;
+    for (i64 i = thread_index(); i < n; i += thread_count()) sum += map[i];
+    sum = block_sum(sum, space);
+    if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+
 // parts[block] = Σ value over the block's share, the first stage of the sum of a long list.
 extern "C" __global__ void __launch_bounds__(256)
 partial_sums(const double* __restrict__ values, double* __restrict__ parts, int n) {

@@ -20,6 +20,13 @@ scale_residuals(const double* __restrict__ f_obs, const double* __restrict__ fac
     if (i < n) out[i] = f_obs[i] - amplitude_of(factor[i], k_mask[i], protein[i], mask[i]).value;
 }
 
+extern "C" __global__ void __launch_bounds__(128)
+scale_misfit(const double* __restrict__ f_obs, const double* __restrict__ factor, const double* __restrict__ k_mask,
+             const double2* __restrict__ protein, const double2* __restrict__ mask, int n, double* __restrict__ out) {
+    const int i = thread_index();
+    if (i < n) out[i] = fabs(f_obs[i] - amplitude_of(factor[i], k_mask[i], protein[i], mask[i]).value);
+}
+
 // A row of the Jacobian: by common columns, by mask columns, by knots of k_mask, by knots of ln k_iso.
 __device__ void jacobian_row(double* row, Amplitude a, const double* common, int n_common, const double* by_mask,
                              int n_by_mask, i64 mask_left, double mask_weight, int n_mask, i64 iso_left,

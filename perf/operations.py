@@ -77,7 +77,7 @@ def _density(objective: Objective, state: State) -> list[Operation]:
     fft = Work(24.0 * size + len(fourier.hkl) * (8.0 * len(fourier.rotations) + 36.0))
 
     def evaluation() -> object:
-        f = transform.structure_factors(atoms)
+        f = transform.own_structure_factors(atoms)
         return transform.adjoint(atoms, experiment.evaluate(f[None], experiment.work, True).gradient[0])
 
     copy = density.copy()

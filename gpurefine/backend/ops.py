@@ -18,6 +18,7 @@ from .ops_anomalous import AnomalousOps
 from .ops_information import InformationOps
 from .ops_intensity import IntensityOps
 from .ops_phased import PhasedOps
+from .ops_reflections import Array, ReflectionOps
 from .ops_restraints import RestraintOps
 from .ops_twin import TwinOps
 from .plans import (
@@ -51,10 +52,10 @@ class DensityOps(Protocol):
     def gather(self, plan: DensityPlan, atoms: Scatterers, dmap: Map, want_weight: bool = False) -> DensityGradient:
         """Jᵀ D: Σ_r D(r) ∂ρ(r)/∂p for every atom."""
 
-    def map_to_hkl(self, plan: FourierPlan, density: Map) -> C128:
+    def map_to_hkl(self, plan: FourierPlan, density: Map) -> Array:
         """Structure factors (n,) of the crystal from the density of its asymmetric unit."""
 
-    def hkl_to_map(self, plan: FourierPlan, gradient: C128) -> Map:
+    def hkl_to_map(self, plan: FourierPlan, gradient: Array) -> Map:
         """Adjoint of map_to_hkl: dL/dρ from dL/dF = ∂L/∂Re F + i ∂L/∂Im F (n,)."""
 
     def direct_summation(
@@ -96,11 +97,18 @@ class MaskOps(Protocol):
         """
 
 
+    def map_mean(self, density: Map) -> float:
+        """Mean of a map."""
+
+
 class ScaleOps(Protocol):
     """Overall scale (method 3)."""
 
     def scale_residuals(self, system: ScaleSystem) -> F64:
         """F_o − |F_total| (n,)."""
+
+    def scale_misfit(self, system: ScaleSystem, want_median: bool) -> tuple[float, float]:
+        """Σ|residual|, and the median of |residual| if asked for (0 otherwise)."""
 
     def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
         """Normal equations of the parameters, each reflection weighted by 1/max(|residual|, floor)."""
@@ -128,8 +136,8 @@ class DeviceSolver(Protocol):
 
 
 class Backend(
-    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    RestraintOps, AdpOps,
+    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, ReflectionOps, MaskOps,
+    ScaleOps, RestraintOps, AdpOps,
     SolveOps, Protocol,
 ):
     """Everything one device performs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,17 +160,18 @@ class ScaleSystem:
     linear k_mask; knot values of ln k_iso.
 
     Attributes:
-        f_obs, factor, k_mask: (n,); f_protein, f_mask: (n,) complex128 (zeros without a mask).
+        f_obs, factor, k_mask: (n,); f_protein, f_mask: (n,) complex128 (zeros without a mask).  Those of the model may
+            be the backend's own arrays (:mod:`.ops_reflections`).
         common: (n, p); by_mask: (n, q).
         mask_left, mask_weight, n_mask: left knot (n,), weight of the right one (n,), number of knots (0: none).
         iso_left, iso_weight, n_iso: the same for ln k_iso.
     """
 
     f_obs: NDArray[np.float64]
-    factor: NDArray[np.float64]
-    k_mask: NDArray[np.float64]
-    f_protein: NDArray[np.complex128]
-    f_mask: NDArray[np.complex128]
+    factor: Any
+    k_mask: Any
+    f_protein: Any
+    f_mask: Any
     common: NDArray[np.float64]
     by_mask: NDArray[np.float64]
     mask_left: NDArray[np.intp]

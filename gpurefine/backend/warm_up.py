@@ -9,6 +9,7 @@ import numpy as np
 from .blocks import BlockMatrix, BlockPattern
 from .ops import Backend
 from .ops_adp import TensorTerms
+from .ops_reflections import F64, Groups, ScaleCurve
 from .ops_restraints import (
     ContactRules,
     GeometryTerms,
@@ -36,7 +37,9 @@ def warm_up(backend: Backend, part: str | None = None) -> None:
 
 def _mask_and_products(backend: Backend) -> None:
     # a cavity limit beyond the cell, so that the clearing of small regions runs too
-    backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1e6)
+    backend.map_mean(
+        backend.solvent_mask((12, 12, 12), SIDE * np.eye(3), np.full((1, 3), 0.5), np.array([2.0]), 1.5, 1e6)
+    )
     index = np.array([1, 0], np.int32)
     for size in (1, 3, 6):
         diagonal, off = np.tile(np.eye(size), (2, 1, 1)), np.zeros((1, size, size))
@@ -94,11 +97,45 @@ def _intensities(backend: Backend) -> None:
     backend.intensity_sigmaa(one, one, one, one, one, one, centric)
 
 
+def _reflections(backend: Backend) -> None:
+    both, one = np.arange(2), np.ones(2)
+    f, real = backend.keep(np.ones(2, np.complex128)), backend.keep(one)
+    curve = ScaleCurve(one, np.ones((2, 1)), 0.0, 0.0, np.zeros(1), 0.3, 50.0, None, None, 0.0, 200.0)
+    factors = backend.scale_factors(curve, f, True)
+    total = backend.scaled_total(backend.stack([f]), factors.factor, factors.k_mask, f)
+    size = backend.magnitude(total[0])
+    backend.total(backend.put(backend.take(size, both), both, 2))
+    backend.product(f, real, 1)
+    backend.error_values(one, np.ones(1), np.ones(1), np.zeros(1), factors.k_aniso)
+    hats = _Hats()
+    d, s = backend.hat_values(hats, np.ones(1), np.zeros(1), factors.k_aniso)
+    backend.hat_sums(hats, d, s)
+    groups = Groups.of(np.zeros(2, np.intp), 1, both)
+    backend.group_sums(groups, np.ones((1, 2)), real)
+    backend.pair_sums(groups, one, size, factors.k_iso, False)
+
+
+class _Hats:
+    """One knot for two reflections."""
+
+    left, weight, n = np.zeros(2, np.intp), np.zeros(2), 1
+
+    def value(self, y: F64) -> F64:
+        return np.full(2, y[0])
+
+    def gradient(self, g: F64) -> F64:
+        return np.array([g.sum()])
+
+    def information(self, w: F64) -> F64:
+        return np.array([[0.0], [0.0], [w.sum()]])
+
+
 def _scale(backend: Backend) -> None:
     one, f = np.ones(2), np.ones(2, np.complex128)
     left, weight = np.zeros(2, np.intp), np.full(2, 0.5)
     system = ScaleSystem(one, one, one, f, f, np.ones((2, 2)), np.ones((2, 2)), left, weight, 2, left, weight, 2)
     backend.scale_residuals(system)
+    backend.scale_misfit(system, True)
     backend.scale_equations(system, 1.0)
 
 
@@ -164,5 +201,6 @@ def _tensors(backend: Backend) -> None:
 PARTS: dict[str, Callable[[Backend], None]] = {
     "density": _density, "anomalous": _anomalous, "restraints": _restraints, "intensities": _intensities,
     "tensors": _tensors, "amplitudes": _amplitudes, "scale": _scale, "mask": _mask_and_products,
+    "reflections": _reflections,
 }
 """Parts that can be compiled at the same time, those that take longest first."""

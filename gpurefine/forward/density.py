@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
 from ..backend.ops import Backend
+from ..backend.ops_reflections import Array
 from ..backend.plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
@@ -30,7 +31,11 @@ class AtomicTransform:
     n_centring: int
 
     def structure_factors(self, atoms: Scatterers) -> NDArray[np.complex128]:
-        """F (n_refl,) of the atoms, in electrons."""
+        """F (n_refl,) of the atoms, in electrons, on the host."""
+        return np.asarray(self.own_structure_factors(atoms))
+
+    def own_structure_factors(self, atoms: Scatterers) -> Array:
+        """The same where the backend works."""
         return self.backend.map_to_hkl(self.fourier_plan, self.backend.spread(self.density_plan, atoms))
 
     def tangent(
@@ -39,10 +44,10 @@ class AtomicTransform:
     ) -> NDArray[np.complex128]:
         """J v (n_refl,): the change of F for shifts of positions (n, 3), B (n,), U (n, 6), weights (n,)."""
         density = self.backend.spread_tangent(self.density_plan, atoms, v_xyz, v_b, v_u, v_weight)
-        return self.backend.map_to_hkl(self.fourier_plan, density)
+        return np.asarray(self.backend.map_to_hkl(self.fourier_plan, density))
 
     def adjoint(
-        self, atoms: Scatterers, gradient: NDArray[np.complex128], want_weight: bool = False
+        self, atoms: Scatterers, gradient: Array, want_weight: bool = False
     ) -> DensityGradient:
         """Jᵀ g: dL/dp of every atom from dL/dF (n_refl,) = ∂L/∂Re F + i ∂L/∂Im F."""
         dmap = self.backend.hkl_to_map(self.fourier_plan, gradient)

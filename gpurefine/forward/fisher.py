@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
-from ..backend.ops_information import InformationOps
+from ..backend.ops import Backend
+from ..backend.ops_reflections import Array, Groups
 from ..backend.plans import AtomInformation, DensityPlan, Scatterers
 from ..constants import EIGHT_PI2, FOUR_PI2, VOIGT
 from ..model.crystal import Crystal
@@ -29,28 +30,26 @@ class InformationShells:
 
     Attributes:
         backend: performs the sums over shells.
-        shell: (n,) shell of each reflection; s2: (n,) 1/d²; outer: (n, 6) Cartesian s⊗s, 11 22 33 12 13 23.
+        shells: of all reflections (n,).
+        columns: (9, n) what is summed: 1, 1/d², Cartesian s⊗s (11 22 33 12 13 23), 1/d⁴.
         s, rotations: (n, 3) Cartesian s and (n_op, 3, 3) what is averaged over.
         multiplicity: (n,) (1 centric, ½ acentric) × ε × n_op × centring: sums over symmetry copies.
     """
 
-    backend: InformationOps
-    shell: NDArray[np.intp]
-    s2: F64
-    outer: F64
+    backend: Backend
+    shells: Groups
+    columns: F64
     s: F64
     rotations: F64
     multiplicity: F64
     _fourth: list[F64] = field(default_factory=list)
 
-    def atoms(self, plan: DensityPlan, atoms: Scatterers, information: F64) -> AtomInformation:
+    def atoms(self, plan: DensityPlan, atoms: Scatterers, information: Array) -> AtomInformation:
         """Blocks of every atom for radial information ``information`` (n,) with respect to |F_protein|."""
-        weight = information * self.multiplicity
-        total = np.bincount(self.shell, weight, minlength=N_SHELL)
-        safe = np.maximum(total, 1e-300)
-        s2 = np.where(total > 0.0, np.bincount(self.shell, weight * self.s2, minlength=N_SHELL) / safe, 0.0)
-        tensor = np.stack([np.bincount(self.shell, weight * column, minlength=N_SHELL) for column in self.outer.T], 1)
-        fourth = np.bincount(self.shell, weight * self.s2**2, minlength=N_SHELL) / 16.0
+        weight = self.backend.product(information, self.multiplicity, 1)
+        sums = self.backend.group_sums(self.shells, self.columns, weight)
+        total, tensor, fourth = sums[:, 0], sums[:, 2:8], sums[:, 8] / 16.0
+        s2 = np.where(total > 0.0, sums[:, 1] / np.maximum(total, 1e-300), 0.0)
         form = np.einsum("cg,cgk->ck", plan.gauss_a, np.exp(-0.25 * plan.gauss_b[:, :, None] * s2))
         b = atoms.b_iso
         if atoms.is_aniso.any():
@@ -69,12 +68,11 @@ class InformationShells:
             tensors[own] = _filled((atoms.weight[own] ** 2)[:, None] * flat)
         return AtomInformation(xyz, scaled[:, 6].copy(), by_weight, tensors)
 
-    def _tensor_columns(self, weight: F64) -> F64:
+    def _tensor_columns(self, weight: Array) -> F64:
         """(N_SHELL, 21) of blocks of U: 4π⁴ Σ W q_a q_b, a ≤ b, q = ∂(sᵀUs)/∂U."""
         if not self._fourth:
             self._fourth.append(_fourth_moments(self.s, self.rotations))
-        by_shell = [np.bincount(self.shell, weight * column, minlength=N_SHELL) for column in self._fourth[0]]
-        return np.asarray((0.25 * FOUR_PI2**2) * np.stack(by_shell, 1))
+        return (0.25 * FOUR_PI2**2) * self.backend.group_sums(self.shells, self._fourth[0], weight)
 
 
 def _filled(flat: F64) -> F64:
@@ -100,7 +98,7 @@ def _fourth_moments(s: F64, rotations: F64) -> F64:
 
 
 def plan_information(
-    backend: InformationOps, crystal: Crystal, hkl: NDArray[np.int32], centric: NDArray[np.bool_], epsilon: F64
+    backend: Backend, crystal: Crystal, hkl: NDArray[np.int32], centric: NDArray[np.bool_], epsilon: F64
 ) -> InformationShells:
     """Prepare the shells for reflections ``hkl`` (n, 3)."""
     s2 = crystal.inv_d2(hkl)
@@ -117,4 +115,7 @@ def plan_information(
             outer[:, k] += turned[:, i] * turned[:, j]
     outer /= crystal.n_primitive
     multiplicity = np.where(centric, 1.0, 0.5) * epsilon * crystal.n_primitive * crystal.n_centring**2
-    return InformationShells(backend, shell, s2, outer, s, rotations, multiplicity)
+    columns = np.stack([np.ones(len(s2)), s2, *outer.T, s2**2])
+    return InformationShells(
+        backend, Groups.of(shell, N_SHELL, np.arange(len(s2))), columns, s, rotations, multiplicity
+    )

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_reflections import Array, ScaleFactors
 from ..backend.plans import ScaleSystem
-from ..model.hats import hat_weights
-from .scaling import TIE_ISO, TIE_MASK, Scale, Scaling
+from .scaling import TIE_ISO, TIE_MASK, FitPlace, Scale, Scaling
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -31,25 +31,26 @@ class ScaleFit:
     """One fit: the working reflections of a :class:`Scaling` and the model's contributions there."""
 
     def __init__(
-        self, scaling: Scaling, f_obs: F64, f_protein: C128, f_mask: C128 | None, work: NDArray[np.bool_]
+        self, scaling: Scaling, place: FitPlace, f_obs: F64, f_protein: Array, f_mask: Array | None
     ) -> None:
-        index = np.flatnonzero(work)
+        """Take what ``place`` needs of f_obs, f_protein and f_mask (n,)."""
+        take = scaling.backend.take
         self.scaling = scaling
         self.has_mask = f_mask is not None and scaling.mask
-        self.f_obs = np.ascontiguousarray(f_obs[index], np.float64)
-        self.f_protein = np.ascontiguousarray(f_protein[index], np.complex128)
-        self.f_mask = f_mask[index] if f_mask is not None and scaling.mask else np.zeros_like(self.f_protein)
-        self.s = scaling.s[index]
+        self.f_obs = place.chosen(f_obs)
+        self.f_protein = take(f_protein, place.index)
+        self.f_mask = take(f_mask, place.index) if self.has_mask else place.no_mask
+        self.local, self.s = place.local, place.local.s
         self.s2 = self.s**2
-        self.local = replace(scaling, s=self.s, columns=scaling.columns[index])
-        self._mask_hats = hat_weights(self.s, scaling.mask_s)
-        self._iso_hats = hat_weights(self.s, scaling.iso_s)
+        self._common, self._mask_hats, self._iso_hats = place.common, place.mask_hats, place.iso_hats
+        self._sum = float(self.f_obs.sum())
 
     def thinned(self) -> ScaleFit:
         """The same fit on at most :data:`THINNED` reflections, evenly taken."""
         step = max(1, len(self.f_obs) // THINNED)
         every = np.arange(len(self.f_obs)) % step == 0
-        return ScaleFit(self.local, self.f_obs, self.f_protein, self.f_mask if self.has_mask else None, every)
+        place = self.local.place(every, np.flatnonzero(every))
+        return ScaleFit(self.local, place, self.f_obs, self.f_protein, self.f_mask if self.has_mask else None)
 
     def wilson_start(self) -> Scale:
         """Overall k and B from ln(ΣF_o²/ΣF_c²) in shells: any input scale works."""
@@ -75,17 +76,17 @@ class ScaleFit:
     def _system(self, scale: Scale, only_overall: bool) -> tuple[ScaleSystem, list[str]]:
         """The fit at ``scale`` as the backend takes it, and the parameters' names."""
         s2, n = self.s2, len(self.s)
-        common = [np.ones(n), -0.25 * s2]
+        common = self._common[:, :2] if only_overall else self._common
         names = ["log_k", "b_overall"]
         by_mask: list[F64] = []
         smooth_mask = smooth_iso = False
         if not only_overall:
-            common += list(self.local.columns.T)
             names += [f"tensor.{m}" for m in range(self.local.columns.shape[1])]
             if self.local.babinet:
                 decay = np.exp(-0.25 * scale.babinet_b * s2)
                 inverse = 1.0 / (1.0 - scale.babinet_k * decay)
-                common += [-decay * inverse, 0.25 * s2 * scale.babinet_k * decay * inverse]
+                babinet = [-decay * inverse, 0.25 * s2 * scale.babinet_k * decay * inverse]
+                common = np.column_stack([common, *babinet])
                 names += ["babinet_k", "babinet_b"]
             smooth_mask = self.has_mask and scale.mask_knots is not None
             smooth_iso = scale.iso_knots is not None
@@ -96,24 +97,27 @@ class ScaleFit:
         n_mask = len(self.local.mask_s) if smooth_mask else 0
         n_iso = len(self.local.iso_s) if smooth_iso else 0
         names += [f"mask.{m}" for m in range(n_mask)] + [f"iso.{m}" for m in range(n_iso)]
+        k = self._factors(scale)
         system = ScaleSystem(
-            f_obs=self.f_obs, factor=self.local.factor(scale), k_mask=self.local.k_mask(scale),
-            f_protein=self.f_protein, f_mask=self.f_mask,
-            common=np.ascontiguousarray(np.stack(common, axis=1)),
+            f_obs=self.f_obs, factor=k.factor, k_mask=k.k_mask, f_protein=self.f_protein, f_mask=self.f_mask,
+            common=np.ascontiguousarray(common),
             by_mask=np.ascontiguousarray(np.stack(by_mask, axis=1)) if by_mask else np.zeros((n, 0)),
             mask_left=self._mask_hats[0], mask_weight=self._mask_hats[1], n_mask=n_mask,
             iso_left=self._iso_hats[0], iso_weight=self._iso_hats[1], n_iso=n_iso,
         )
         return system, names
 
+    def _factors(self, scale: Scale) -> ScaleFactors:
+        return self.scaling.backend.scale_factors(self.local.curve(scale), self.f_protein, False)
+
     def loss(self, scale: Scale) -> float:
         """Σ|F_o − |F_total|| / Σ F_o over the working reflections."""
-        none = np.zeros((len(self.s), 0))
+        none, k = np.zeros((len(self.s), 0)), self._factors(scale)
         system = ScaleSystem(
-            self.f_obs, self.local.factor(scale), self.local.k_mask(scale), self.f_protein, self.f_mask, none, none,
-            *self._mask_hats, 0, *self._iso_hats, 0,
+            self.f_obs, k.factor, k.k_mask, self.f_protein, self.f_mask, none, none, *self._mask_hats, 0,
+            *self._iso_hats, 0,
         )
-        return float(np.abs(self.scaling.backend.scale_residuals(system)).sum() / self.f_obs.sum())
+        return self.scaling.backend.scale_misfit(system, False)[0] / self._sum
 
     def simple_grid(self, scale: Scale) -> Scale:
         """Best solvent parameters of a coarse grid, k and B refitted in each cell by least squares on ln."""
@@ -135,8 +139,8 @@ class ScaleFit:
         for _ in range(iterations):
             system, names = self._system(scale, only_overall)
             # iteratively reweighted least squares for Σ|r|, flat near zero
-            residual = np.abs(self.scaling.backend.scale_residuals(system))
-            floor = 0.3 * float(np.median(residual)) + 1e-12 * float(np.abs(self.f_obs).max())
+            _, median = self.scaling.backend.scale_misfit(system, True)
+            floor = 0.3 * median + 1e-12 * float(np.abs(self.f_obs).max())
             equations = self.scaling.backend.scale_equations(system, floor)
             normal, rhs = equations.normal, equations.right
             self._tie(scale, names, normal, rhs)
@@ -173,7 +177,6 @@ class ScaleFit:
         return loss
 
     def _tie(self, scale: Scale, names: list[str], normal: F64, rhs: F64) -> None:
-        total = float(self.f_obs.sum())
         for kind, tie in (("iso.", TIE_ISO), ("mask.", TIE_MASK)):
             rows = [k for k, name in enumerate(names) if name.startswith(kind)]
             if not rows:
@@ -184,7 +187,7 @@ class ScaleFit:
             else:
                 assert scale.mask_knots is not None
                 offset = scale.mask_knots[1] - self._exponential_knots(scale)
-            strength = total * tie / len(rows)
+            strength = self._sum * tie / len(rows)
             for m, row in enumerate(rows):
                 normal[row, row] += strength
                 rhs[row] -= strength * offset[m]

@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.ops import ScaleOps
+from ..backend.ops import Backend
+from ..backend.ops_reflections import Array, ScaleCurve
 from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
+from ..model.hats import hat_weights
 from ..model.thinning import thinned
 from .anisotropy import anisotropy_columns, invariant_tensors
 
@@ -62,17 +64,17 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledModel:
-    """What a scale makes of F_protein and F_mask on all reflections (n,).
+    """What a scale makes of F_protein and F_mask on all reflections (n,), where F_protein lies.
 
-    ``total`` F_total; ``factor`` ∂F_total/∂F_protein (real); ``k_aniso`` the anisotropic factor alone; ``k_iso`` and
-    ``k_mask``.
+    ``total`` F_total (n_model, n); ``factor`` ∂F_total/∂F_protein (real); ``k_aniso`` the anisotropic factor alone;
+    ``k_iso`` and ``k_mask``.
     """
 
-    total: C128
-    factor: F64
-    k_aniso: F64
-    k_iso: F64
-    k_mask: F64
+    total: Array
+    factor: Array
+    k_aniso: Array
+    k_iso: Array
+    k_mask: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,40 +95,38 @@ class Scaling:
     babinet: bool
     mask_s: F64
     iso_s: F64
-    backend: ScaleOps
+    backend: Backend
+    _places: list[FitPlace] = field(init=False, default_factory=list)
 
-    def k_mask(self, scale: Scale) -> F64:
-        """k_mask (n,) of every reflection."""
-        if not self.mask:
-            return np.zeros(len(self.s))
-        if scale.mask_knots is not None:
-            return np.asarray(np.interp(self.s, scale.mask_knots[0], scale.mask_knots[1]))
-        return np.asarray(scale.k_sol * np.exp(-0.25 * scale.b_sol * self.s**2))
-
-    def log_k_iso(self, scale: Scale) -> F64:
-        """ln k_iso (n,) of every reflection."""
-        if scale.iso_knots is None:
-            return np.zeros(len(self.s))
-        return np.asarray(np.interp(self.s, scale.iso_knots[0], scale.iso_knots[1]))
-
-    def factor(self, scale: Scale) -> F64:
-        """∂F_total/∂F_protein (n,): every factor but the mask."""
-        s2 = self.s**2
-        out = np.exp(
-            scale.log_k - 0.25 * scale.b_overall * s2 + self.columns @ scale.tensor + self.log_k_iso(scale)
+    def curve(self, scale: Scale) -> ScaleCurve:
+        """The scale as the backend takes it."""
+        return ScaleCurve(
+            s=self.s, columns=self.columns, log_k=scale.log_k, b_overall=scale.b_overall, tensor=scale.tensor,
+            k_sol=scale.k_sol if self.mask else 0.0, b_sol=scale.b_sol,
+            mask_knots=scale.mask_knots if self.mask else None, iso_knots=scale.iso_knots,
+            babinet_k=scale.babinet_k if self.babinet else 0.0, babinet_b=scale.babinet_b,
         )
-        if self.babinet:
-            out = out * (1.0 - scale.babinet_k * np.exp(-0.25 * scale.babinet_b * s2))
-        return np.asarray(out)
 
-    def apply(self, scale: Scale, f_protein: C128, f_mask: C128 | None) -> ScaledModel:
-        """F_total and its factors on all reflections (n,)."""
-        k_mask = self.k_mask(scale)
-        k_iso = np.exp(self.log_k_iso(scale))
-        k_aniso = np.exp(self.columns @ scale.tensor)
-        factor = self.factor(scale)
-        inner = f_protein if f_mask is None or not self.mask else f_protein + k_mask * f_mask
-        return ScaledModel(factor * inner, factor, k_aniso, k_iso, k_mask)
+    def apply(self, scale: Scale, f_calc: Array, f_mask: Array | None) -> ScaledModel:
+        """F_total (n_model, n) of ``f_calc`` (n_model, n) with ``f_mask`` (n,) in its first row, and its factors."""
+        k = self.backend.scale_factors(self.curve(scale), f_calc, True)
+        total = self.backend.scaled_total(f_calc, k.factor, k.k_mask, f_mask if self.mask else None)
+        return ScaledModel(total, k.factor, k.k_aniso, k.k_iso, k.k_mask)
+
+    def _place(self, work: NDArray[np.bool_]) -> FitPlace:
+        """Where a fit to ``work`` (n,) reads; made once, so that a device keeps its copies."""
+        if not self._places or not np.array_equal(self._places[0].work, work):
+            self._places[:] = [self.place(work.copy(), thinned(np.flatnonzero(work), ENOUGH))]
+        return self._places[0]
+
+    def place(self, work: NDArray[np.bool_], index: NDArray[np.intp]) -> FitPlace:
+        """The reflections ``index`` (k,) as a fit reads them."""
+        s, columns = self.s[index], self.columns[index]
+        common = np.ascontiguousarray(np.stack([np.ones(len(s)), -0.25 * s**2, *columns.T], axis=1))
+        return FitPlace(
+            work, index, replace(self, s=s, columns=columns), hat_weights(s, self.mask_s), hat_weights(s, self.iso_s),
+            common, np.zeros(len(s), np.complex128),
+        )
 
     def anisotropic_b(self, scale: Scale) -> F64:
         """Traceless overall B tensor (6,), Å², Cartesian 11 22 33 12 13 23."""
@@ -135,7 +135,7 @@ class Scaling:
         return EIGHT_PI2 * np.asarray(scale.tensor @ self.tensors)
 
     def fit(
-        self, f_obs: F64, f_protein: C128, f_mask: C128 | None, work: NDArray[np.bool_], start: Scale | None,
+        self, f_obs: F64, f_protein: Array, f_mask: Array | None, work: NDArray[np.bool_], start: Scale | None,
         iterations: int = 8,
     ) -> Scale:
         """Fit to the working reflections, :data:`ENOUGH` of them if there are more.
@@ -147,11 +147,10 @@ class Scaling:
         """
         from .scale_fit import ScaleFit  # the fit needs this module's classes
 
-        some = np.zeros(len(work), bool)
-        some[thinned(np.flatnonzero(work), ENOUGH)] = True
-        work = some
-        fit = ScaleFit(self, f_obs, f_protein, f_mask, work)
         scale = start
+        if scale is None:  # once in a refinement: the search for a start is the host's
+            f_protein, f_mask = np.asarray(f_protein), None if f_mask is None else np.asarray(f_mask)
+        fit = ScaleFit(self, self._place(work), f_obs, f_protein, f_mask)
         if scale is None:
             scale = fit.wilson_start()
             scale = fit.thinned().simple_grid(scale)
@@ -171,8 +170,35 @@ class Scaling:
         return scale
 
 
+@dataclass(slots=True, eq=False)
+class FitPlace:
+    """The reflections (k,) that a scale is fitted to.
+
+    Attributes:
+        work: (n,) those that were asked for; index: (k,) those that are taken.
+        local: the scaling on them; mask_hats, iso_hats: their weights of the knots.
+        common: (k, 2 + m) derivatives of ln k by c, B and the tensors; no_mask: zeros.
+        f_obs: the amplitudes last fitted to (n,), and those of them that are taken.
+    """
+
+    work: NDArray[np.bool_]
+    index: NDArray[np.intp]
+    local: Scaling
+    mask_hats: tuple[NDArray[np.intp], F64]
+    iso_hats: tuple[NDArray[np.intp], F64]
+    common: F64
+    no_mask: C128
+    f_obs: tuple[F64, F64] | None = None
+
+    def chosen(self, f_obs: F64) -> F64:
+        """``f_obs`` (n,) at the reflections (k,), the same array as long as it is."""
+        if self.f_obs is None or self.f_obs[0] is not f_obs:
+            self.f_obs = f_obs, np.ascontiguousarray(f_obs[self.index], np.float64)
+        return self.f_obs[1]
+
+
 def plan_scaling(
-    crystal: Crystal, hkl: NDArray[np.int32], kind: str, solvent: str, backend: ScaleOps
+    crystal: Crystal, hkl: NDArray[np.int32], kind: str, solvent: str, backend: Backend
 ) -> Scaling:
     """Prepare scaling on reflections ``hkl`` (n, 3).
 

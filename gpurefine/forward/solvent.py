@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.ops import Backend
+from ..backend.ops import Backend, Map
+from ..backend.ops_reflections import Array
 from ..backend.plans import FourierPlan
 from ..model.crystal import Crystal
 from ..model.grid import Grid, choose_grid
@@ -38,7 +39,7 @@ class SolventMask:
     radius: NDArray[np.float64]
     shrink_radius: float
 
-    def compute(self, xyz: NDArray[np.float64]) -> NDArray[np.float32]:
+    def compute(self, xyz: NDArray[np.float64]) -> Map:
         """The mask (nu, nv, nw): 1 in bulk solvent, 0 elsewhere, for atoms at ``xyz`` (n_atoms, 3)."""
         fractional = xyz[self.atom] @ self.crystal.frac.T
         copies = np.einsum("oij,nj->oni", self.crystal.rotations.astype(float), fractional)
@@ -48,10 +49,10 @@ class SolventMask:
             np.tile(self.radius, self.crystal.n_op), self.shrink_radius, MIN_CAVITY_VOLUME,
         )
 
-    def structure_factors(self, xyz: NDArray[np.float64]) -> tuple[NDArray[np.complex128], float]:
+    def structure_factors(self, xyz: NDArray[np.float64]) -> tuple[Array, float]:
         """F_mask (n_refl,) in electrons per unit density, and the solvent fraction of the cell."""
         mask = self.compute(xyz)
-        fraction = float(mask.mean(dtype=np.float64))
+        fraction = self.backend.map_mean(mask)
         return self.backend.map_to_hkl(self.plan, mask), fraction
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_reflections import Array
 from ..forward.scaling import Scale
 from ..model.records import CycleRecord, RestraintRecord
 from ..params.values import AtomValues
@@ -46,7 +47,7 @@ class Snapshot:
     """
 
     values: AtomValues
-    f_calc: C128
+    f_calc: Array
     experiment: ExperimentMemory
     weight: float
     damping: float
@@ -59,7 +60,7 @@ def take(refinement: Refinement) -> Snapshot:
     """The refinement as it stands between two cycles; whatever becomes of its atoms, the snapshot stays."""
     state, objective = refinement.state, refinement.objective
     return Snapshot(
-        _copied(state.values), state.f_calc.copy(), objective.experiment.memory(), refinement.weight, objective.damping,
+        _copied(state.values), state.f_calc, objective.experiment.memory(), refinement.weight, objective.damping,
         objective.length,
         tuple(refinement.cycles), tuple(refinement.restraints),
     )
@@ -73,7 +74,10 @@ def _copied(values: AtomValues) -> AtomValues:
 
 def restore(objective: Objective, snapshot: Snapshot) -> Refinement:
     """The refinement that ``snapshot`` was taken of, on the same problem."""
-    state = State(snapshot.values, snapshot.f_calc)
+    f_calc = snapshot.f_calc
+    if isinstance(f_calc, np.ndarray):  # from a file
+        f_calc = objective.experiment.keep(f_calc)
+    state = State(snapshot.values, f_calc)
     objective.experiment.recall(snapshot.experiment, objective.scatterers(state.values), state.f_calc)
     objective.list_contacts(state.values)
     objective.enter(snapshot.cycles[-1].cycle)
@@ -123,8 +127,8 @@ def fingerprint(*things: Any) -> str:
 
 def _split(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
     """``value`` without its arrays, which go into ``arrays`` under their dotted names."""
-    if isinstance(value, np.ndarray):
-        arrays[name] = value
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        arrays[name] = np.asarray(value)
         return None
     if dataclasses.is_dataclass(value):
         inside = f"{name}." if name else ""

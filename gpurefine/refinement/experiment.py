@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import Backend
+from ..backend.ops_reflections import Array
 from ..backend.plans import AtomInformation, DensityGradient, Scatterers
 from ..forward.density import AtomicTransform, plan_transform, smallest_b
 from ..forward.fisher import InformationShells, plan_information
@@ -18,6 +19,7 @@ from ..forward.solvent import SolventMask, plan_mask
 from ..model.crystal import Crystal
 from ..model.reflections import Reflections
 from ..target.likelihood import ErrorValues, Evaluation, Likelihood
+from .agreement import Agreement, plan_agreement
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -35,11 +37,11 @@ class Fit:
     the last update; ``errors`` the likelihood's error model with its ``values`` on all reflections.
     """
 
-    f_mask: C128 | None
+    f_mask: Array | None
     solvent_fraction: float | None
     scale: Scale
     scaled: ScaledModel
-    f_total: C128
+    f_total: Array
     errors: Any
     values: ErrorValues
 
@@ -54,7 +56,7 @@ class ExperimentMemory:
     """
 
     planned_b: F64
-    f_mask: C128 | None
+    f_mask: Array | None
     mask_xyz: F64 | None
     solvent_fraction: float | None
     scale: Scale
@@ -113,8 +115,11 @@ class Experiment:
             backend, crystal, reflections.hkl, reflections.centric, reflections.epsilon
         )
         self.fit: Fit | None = None
-        self._fitted_f: C128 | None = None
+        self._fitted_f: Array | None = None
         self._here: Evaluation | None = None
+        self._agreement = tuple(
+            plan_agreement(backend, reflections, index, len(self.free)) for index in (self.work, self.free)
+        )
 
     def restrict(self, d_min: float | None) -> None:
         """Refine against working reflections to ``d_min`` Å only; None: against all."""
@@ -146,12 +151,20 @@ class Experiment:
         self._planned_b = planned_b
         return self._transforms
 
-    def structure_factors(self, atoms: Scatterers) -> C128:
-        """F of the atoms (n_model, n) in electrons."""
+    def structure_factors(self, atoms: Scatterers) -> Array:
+        """F of the atoms (n_model, n) in electrons, where the likelihood is worked out."""
         with self.timer("structure factors"):
-            return np.stack([transform.structure_factors(atoms) for transform in self.transforms(atoms)])
+            rows = [self._own(transform.own_structure_factors(atoms)) for transform in self.transforms(atoms)]
+            return self.backend.stack(rows)
 
-    def update(self, atoms: Scatterers, f_calc: C128) -> Fit:
+    def keep(self, values: C128) -> Array:
+        """Structure factors brought to where the likelihood is worked out."""
+        return self.backend.keep(values) if self.likelihood.resident else values
+
+    def _own(self, values: Array) -> Array:
+        return values if self.likelihood.resident else np.asarray(values)
+
+    def update(self, atoms: Scatterers, f_calc: Array) -> Fit:
         """Refit solvent, scale and error model to the atoms whose structure factors are ``f_calc`` (n_model, n).
 
         The mask is made anew once the atoms have moved by more than :data:`MASK_SHIFT` since the last one.
@@ -161,6 +174,7 @@ class Experiment:
         if self.mask is not None and (f_mask is None or self._mask_xyz is None or self._moved(atoms.xyz)):
             with self.timer("solvent mask"):
                 f_mask, fraction = self.mask.structure_factors(atoms.xyz)
+                f_mask = self._own(f_mask)
                 self._mask_xyz = atoms.xyz[self.mask.atom]
         target = self.likelihood.scale_target(None, None) if old is None else self._scale_target(old)
         fit = self._refit(target, f_calc, f_mask, fraction, old)
@@ -175,17 +189,16 @@ class Experiment:
         return self.likelihood.scale_target(fit.f_total, fit.values)
 
     def _refit(
-        self, target: F64, f_calc: C128, f_mask: C128 | None, fraction: float | None, old: Fit | None
+        self, target: F64, f_calc: Array, f_mask: Array | None, fraction: float | None, old: Fit | None
     ) -> Fit:
         with self.timer("scale"):
             scale = self.scaling.fit(
                 target, f_calc[0], f_mask, self.reflections.work, None if old is None else old.scale
             )
-            scaled = self.scaling.apply(scale, f_calc[0], f_mask)
-            f_total = self._total(scaled, f_calc)
+            scaled = self.scaling.apply(scale, f_calc, f_mask)
         with self.timer("sigmaA"):
-            errors = self.likelihood.fit(f_total, scaled.k_aniso, None if old is None else old.errors)
-        return self._keep(f_mask, fraction, scale, scaled, f_calc, f_total, errors)
+            errors = self.likelihood.fit(scaled.total, scaled.k_aniso, None if old is None else old.errors)
+        return self._keep(f_mask, fraction, scale, scaled, f_calc, errors)
 
     def set_mask(self, probe_change: float, shrink_radius: float) -> None:
         """Make masks with all probe radii changed by ``probe_change`` Å from now on, and with this shrink radius."""
@@ -210,45 +223,34 @@ class Experiment:
             None if self.mask is None else np.array([self.probe_change, self.mask.shrink_radius]),
         )
 
-    def recall(self, memory: ExperimentMemory, atoms: Scatterers, f_calc: C128) -> None:
+    def recall(self, memory: ExperimentMemory, atoms: Scatterers, f_calc: Array) -> None:
         """Return to where ``memory`` was taken, of ``atoms`` whose structure factors are ``f_calc`` (n_model, n)."""
         if memory.planned_b is not self._planned_b:
             self._plan(memory.planned_b, atoms)
         if memory.mask_radii is not None:
             self.set_mask(*(float(radius) for radius in memory.mask_radii))
         self._mask_xyz = memory.mask_xyz
-        scaled = self.scaling.apply(memory.scale, f_calc[0], memory.f_mask)
-        self._keep(
-            memory.f_mask, memory.solvent_fraction, memory.scale, scaled, f_calc, self._total(scaled, f_calc),
-            memory.errors,
-        )
+        f_mask = memory.f_mask
+        if isinstance(f_mask, np.ndarray):  # from a file
+            f_mask = self.keep(f_mask)
+        scaled = self.scaling.apply(memory.scale, f_calc, f_mask)
+        self._keep(f_mask, memory.solvent_fraction, memory.scale, scaled, f_calc, memory.errors)
 
     def _keep(
-        self, f_mask: C128 | None, fraction: float | None, scale: Scale, scaled: ScaledModel, f_calc: C128,
-        f_total: C128, errors: Any,
+        self, f_mask: Array | None, fraction: float | None, scale: Scale, scaled: ScaledModel, f_calc: Array,
+        errors: Any,
     ) -> Fit:
         values = self.likelihood.values(errors, scaled.k_aniso)
         self._fitted_f, self._here = f_calc, None
-        self.fit = Fit(f_mask, fraction, scale, scaled, f_total, errors, values)
+        self.fit = Fit(f_mask, fraction, scale, scaled, scaled.total, errors, values)
         return self.fit
 
-    @staticmethod
-    def _total(scaled: ScaledModel, f_calc: C128) -> C128:
-        """F_total (n_model, n) where the first row has been scaled."""
-        if len(f_calc) == 1:
-            return scaled.total[None]
-        return np.concatenate([scaled.total[None], scaled.factor * f_calc[1:]])
-
-    def total(self, f_calc: C128) -> C128:
+    def total(self, f_calc: Array) -> Array:
         """F_total (n_model, n) at the present scale and mask."""
         fit = self.fitted
-        inner = f_calc
-        if fit.f_mask is not None:
-            inner = f_calc.copy()
-            inner[0] += fit.scaled.k_mask * fit.f_mask
-        return np.asarray(fit.scaled.factor * inner)
+        return self.backend.scaled_total(f_calc, fit.scaled.factor, fit.scaled.k_mask, fit.f_mask)
 
-    def evaluate(self, f_calc: C128, index: NDArray[np.intp], derivatives: bool) -> Evaluation:
+    def evaluate(self, f_calc: Array, index: NDArray[np.intp], derivatives: bool) -> Evaluation:
         """−LL of reflections ``index`` (k,) with derivatives with respect to F_total."""
         return self.likelihood.evaluate(self.fitted.values, self.total(f_calc), index, derivatives)
 
@@ -268,29 +270,36 @@ class Experiment:
             self._here = self.likelihood.evaluate(fit.values, fit.f_total, self.used, True)
         return self._here
 
+    def agreement(self) -> tuple[Agreement, Agreement]:
+        """R factors and correlations of working and free reflections at the last :meth:`update`."""
+        fit = self.fitted
+        amplitude = self.likelihood.amplitudes(fit.values, fit.f_total)
+        work, free = (plan.measure(amplitude, fit.scaled.k_iso) for plan in self._agreement)
+        return work, free
+
     def amplitudes(self) -> F64:
         """What R factors compare with F_obs (n,), at the last :meth:`update`."""
-        return self.likelihood.amplitudes(self.fitted.values, self.fitted.f_total)
+        return np.asarray(self.likelihood.amplitudes(self.fitted.values, self.fitted.f_total))
 
-    def value(self, f_calc: C128) -> float:
+    def value(self, f_calc: Array) -> float:
         """Σ(−LL) over the working reflections in use."""
         with self.timer("likelihood"):
             here = f_calc is self._fitted_f
             result = self._at_fit() if here else self.evaluate(f_calc, self.used, False)
-            return float(result.minus_ll.sum())
+            return self.backend.total(result.minus_ll)
 
     def linearise(
-        self, atoms: Scatterers, f_calc: C128, want_weight: bool = False
+        self, atoms: Scatterers, f_calc: Array, want_weight: bool = False
     ) -> tuple[DensityGradient, AtomInformation]:
         """Gradient of Σ(−LL) and its expected information for every atom."""
-        factor = self.fitted.scaled.factor
+        factor, product = self.fitted.scaled.factor, self.backend.product
         with self.timer("likelihood"):
             result = self._at_fit() if f_calc is self._fitted_f else self.evaluate(f_calc, self.used, True)
         transforms = self.transforms(atoms)
         with self.timer("gradient"):
-            slope = transforms[0].adjoint(atoms, result.gradient[0] * factor, want_weight)
+            slope = transforms[0].adjoint(atoms, product(result.gradient[0], factor, 1), want_weight)
             for row, transform in enumerate(transforms[1:], 1):
-                slope = slope.plus(transform.adjoint(atoms, result.gradient[row] * factor, want_weight))
+                slope = slope.plus(transform.adjoint(atoms, product(result.gradient[row], factor, 1), want_weight))
         return slope, self._information(atoms, result)
 
     def information(self, atoms: Scatterers) -> AtomInformation:
@@ -301,12 +310,14 @@ class Experiment:
         return self._information(atoms, result)
 
     def _information(self, atoms: Scatterers, result: Evaluation) -> AtomInformation:
-        factor2, transforms = self.fitted.scaled.factor**2, self.transforms(atoms)
+        factor, transforms = self.fitted.scaled.factor, self.transforms(atoms)
+        product = self.backend.product
         with self.timer("curvature"):
-            information = self._shells.atoms(transforms[0].density_plan, atoms, result.information[0] * factor2)
+            first = product(result.information[0], factor, 2)
+            information = self._shells.atoms(transforms[0].density_plan, atoms, first)
             for row, transform in enumerate(transforms[1:], 1):
                 information = information.plus(
-                    self._shells.atoms(transform.density_plan, atoms, result.information[row] * factor2)
+                    self._shells.atoms(transform.density_plan, atoms, product(result.information[row], factor, 2))
                 )
         return information
 
@@ -314,6 +325,15 @@ class Experiment:
         assert self.mask is not None and self._mask_xyz is not None
         shift = xyz[self.mask.atom] - self._mask_xyz
         return float(np.sqrt(np.mean(np.sum(shift**2, axis=1)))) > MASK_SHIFT
+
+    def fit_on_host(self) -> Fit:
+        """The last fit with all arrays on the host: for maps and tables at the end."""
+        fit = self.fitted
+        if not self.likelihood.resident:
+            return fit
+        scaled = ScaledModel(*(np.asarray(getattr(fit.scaled, field.name)) for field in fields(fit.scaled)))
+        values = ErrorValues(np.asarray(fit.values.d), np.asarray(fit.values.s))
+        return replace(fit, scaled=scaled, f_total=np.asarray(fit.f_total), values=values)
 
     @property
     def fitted(self) -> Fit:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..backend.plans import Scatterers
 from .experiment import Experiment
 from .objective import Objective, State
-from .statistics import r_factor
 
 STEPS = (0.2, 0.1)
 """Å, of the search."""
@@ -52,5 +49,4 @@ def optimise_mask(objective: Objective, state: State) -> list[str]:
 def _r_work(experiment: Experiment, atoms: Scatterers, state: State, radii: tuple[float, float]) -> float:
     experiment.set_mask(*radii)
     experiment.update(atoms, state.f_calc)
-    f = experiment.reflections.f[experiment.work]
-    return float(r_factor(f, np.asarray(experiment.amplitudes())[experiment.work]) or 0.0)
+    return experiment.agreement()[0].r or 0.0

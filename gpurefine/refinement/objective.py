@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import Backend
+from ..backend.ops_reflections import Array
 from ..backend.plans import Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
@@ -25,7 +26,6 @@ from .terms import Stage, Term
 from .timing import Timer
 
 F64 = NDArray[np.float64]
-C128 = NDArray[np.complex128]
 
 DAMPING = 1.5
 """The expected information is a diagonal that leaves out how atoms share the data, so a step with it overshoots and R
@@ -47,7 +47,7 @@ class State:
     """The moving model: the atoms' ``values`` and their structure factors ``f_calc`` (n_model, n_refl)."""
 
     values: AtomValues
-    f_calc: C128
+    f_calc: Array
 
     @property
     def xyz(self) -> F64:

@@ -19,7 +19,6 @@ from ..restraints.statistics import restraint_statistics
 from .mask_search import optimise_mask
 from .objective import Objective, State
 from .overall_b import give_overall_b
-from .statistics import intensity_statistics, mean_correlation, r_factor, statistics_shells
 from .weights import next_weight, starting_weight
 
 F64 = NDArray[np.float64]
@@ -103,7 +102,7 @@ def _hydrogens_drifted(objective: Objective, shift: F64) -> bool:
 
 def _update(objective: Objective, state: State) -> None:
     fit = objective.experiment.update(objective.scatterers(state.values), state.f_calc)
-    if not np.all(np.isfinite(fit.scaled.factor)):
+    if not math.isfinite(objective.experiment.backend.total(fit.scaled.factor)):
         raise NumericalError("The model and the data cannot be scaled to each other; do they belong together?")
     if objective.overall_b:
         give_overall_b(objective, state)
@@ -132,31 +131,28 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
     objective, state = refinement.objective, refinement.state
     experiment = objective.experiment
     with objective.timer("statistics"):
-        fit, r = experiment.fitted, experiment.reflections
-        amplitude = experiment.amplitudes()
-        plain = amplitude / fit.scaled.k_iso
         work, free = experiment.work, experiment.free
-        shell = statistics_shells(r.inv_d2, r.observed, len(free))
+        agreed, tested = experiment.agreement()
         refinement.restraints = restraint_statistics(
             state.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, state.b_iso,
             objective.tensors, tensors_of(state.values, objective.composition.is_aniso),
         )
         by_kind = {record.kind: record for record in refinement.restraints}
         bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))
-        ll_work = experiment.evaluate_fit(work).minus_ll
-        ll_free = experiment.evaluate_fit(free).minus_ll if len(free) else None
-        has_free = len(free) > 0
+        total = experiment.backend.total
+        ll_work = total(experiment.evaluate_fit(work).minus_ll)
+        ll_free = total(experiment.evaluate_fit(free).minus_ll) if len(free) else None
         record = CycleRecord(
             cycle=len(refinement.cycles),
-            r_work=r_factor(r.f[work], amplitude[work]),
-            r_free=r_factor(r.f[free], amplitude[free]) if has_free else None,
-            r_work_plain=r_factor(r.f[work], plain[work]),
-            r_free_plain=r_factor(r.f[free], plain[free]) if has_free else None,
-            cc_work=mean_correlation(r.f[work], amplitude[work], shell[work]),
-            cc_free=mean_correlation(r.f[free], amplitude[free], shell[free]) if has_free else None,
-            target=refinement.weight * float(ll_work.sum()) + objective.restraints(state.values),
-            ll_work=float(ll_work.mean()),
-            ll_free=None if ll_free is None else float(ll_free.mean()),
+            r_work=agreed.r,
+            r_free=tested.r,
+            r_work_plain=agreed.r_plain,
+            r_free_plain=tested.r_plain,
+            cc_work=agreed.cc,
+            cc_free=tested.cc,
+            target=refinement.weight * ll_work + objective.restraints(state.values),
+            ll_work=ll_work / len(work),
+            ll_free=None if ll_free is None else ll_free / len(free),
             weight=refinement.weight,
             rmsd_bond=bond.rmsd if bond else None,
             rmsz_bond=bond.rmsz if bond else None,
@@ -168,13 +164,11 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
             cg_iterations=outcome.iterations if outcome else None,
             status=outcome.status.value if outcome else None,
             stage=objective.stage.name if outcome else None,
+            r1_work=agreed.r1,
+            r1_free=tested.r1,
+            cci_work=agreed.cci,
+            cci_free=tested.cci,
         )
-        if r.intensity is not None and r.sigma_intensity is not None:
-            parts = [(work, "work"), *([(free, "free")] if has_free else [])]
-            for at, name in parts:
-                r1, cci = intensity_statistics(r.intensity[at], r.sigma_intensity[at], amplitude[at], shell[at])
-                setattr(record, f"r1_{name}", r1)
-                setattr(record, f"cci_{name}", cci)
     record.seconds = time.perf_counter() - began
     refinement.cycles.append(record)
     return record

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ..model.records import AnisotropyRecord, Report, ScaleRecord
 from ..params.tensors import smallest_and_largest
 from ..restraints.statistics import restraint_outliers
+from .agreement import statistics_shells
 from .coordinate_error import coordinate_error
 from .experiment import Experiment
 from .maps import map_coefficients
 from .refine import Refinement
-from .statistics import shell_table, statistics_shells
+from .statistics import shell_table
 
 FLAT = 0.2
 """Anisotropy (smallest by largest principal U) below which an atom deserves a look."""
@@ -62,7 +63,7 @@ def final_report(
     with objective.timer("maps"):
         maps = map_coefficients(experiment, state.f_calc)
     with objective.timer("statistics"):
-        fit = experiment.fitted
+        fit = experiment.fit_on_host()
         shell = statistics_shells(r.inv_d2, r.observed, len(experiment.free))
         heavy = ~objective.atoms.is_hydrogen
         total_b = objective.composition.total(state.values).b_iso

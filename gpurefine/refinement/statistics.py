@@ -1,4 +1,4 @@
-"""R factors, correlations and shell tables, so that numbers compare (method 9)."""
+"""R factors and correlations by resolution shell for the final table (method 9)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from ..model.records import ShellRecord
 from .experiment import Experiment, Fit
 
 F64 = NDArray[np.float64]
-N_SHELL = 20
-MIN_PER_SHELL = 10
 
 
 def r_factor(f_obs: F64, f_calc: F64) -> float | None:
@@ -26,40 +24,6 @@ def correlation(x: F64, y: F64) -> float | None:
     a, b = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b / norm) if norm > 0.0 else None
-
-
-def statistics_shells(inv_d2: F64, observed: NDArray[np.bool_], n_free: int) -> NDArray[np.intp]:
-    """Shell (n,) of every reflection, equal numbers of observed ones, the first at lowest resolution.
-
-    At most 20 shells, fewer where a shell would hold under ten free reflections.
-    """
-    n_shell = int(np.clip(observed.sum() // 200, 1, N_SHELL))
-    if n_free:
-        n_shell = int(np.clip(n_free // MIN_PER_SHELL, 1, n_shell))
-    ordered = np.sort(inv_d2[observed])
-    edges = ordered[(np.arange(1, n_shell) * len(ordered)) // n_shell]
-    return np.searchsorted(edges, inv_d2, side="right")
-
-
-def mean_correlation(f_obs: F64, f_calc: F64, shell: NDArray[np.intp]) -> float | None:
-    """Mean of the shells' correlations weighted by their numbers of reflections."""
-    total, count = 0.0, 0
-    for k in range(int(shell.max(initial=-1)) + 1):
-        inside = shell == k
-        cc = correlation(f_obs[inside], f_calc[inside])
-        if cc is not None:
-            total += cc * int(inside.sum())
-            count += int(inside.sum())
-    return total / count if count else None
-
-
-def intensity_statistics(
-    intensity: F64, sigma: F64, f_calc: F64, shell: NDArray[np.intp]
-) -> tuple[float | None, float | None]:
-    """R1 = Σ|√I − |F_c|| / Σ√I over I ≥ 2σ, and the count-weighted mean of the shells' correlations of I and |F_c|²."""
-    strong = intensity >= 2.0 * sigma
-    root = np.sqrt(np.maximum(intensity[strong], 0.0))
-    return r_factor(root, f_calc[strong]), mean_correlation(intensity, f_calc**2, shell)
 
 
 def shell_table(experiment: Experiment, fit: Fit, shell: NDArray[np.intp], fom: F64) -> list[ShellRecord]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.ops_intensity import PosteriorResult
+from ..backend.ops_reflections import Array
 from ..backend.plans import SigmaaResult
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues
 from .one_model import OneModelLikelihood, amplitude_estimator, posterior_coefficients
+from .selection import Selection
 from .sigmaa import SigmaAEstimator
 
 F64 = NDArray[np.float64]
@@ -23,19 +25,12 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntensityEstimator(SigmaAEstimator):
-    """D and Σ_mod by the likelihood of intensities ``intensity`` (n,) with uncertainties ``sigma_intensity`` (n,)."""
+    """D and Σ_mod by the likelihood of intensities, which ``measured`` holds."""
 
-    intensities: Backend
-    intensity: F64
-    sigma_intensity: F64
-
-    def columns(self, f_total: C128 | F64, k_aniso: F64) -> tuple[NDArray[Any], ...]:
-        """See :meth:`SigmaAEstimator.columns`."""
-        return k_aniso**2, self.intensity, self.sigma_intensity, np.abs(f_total), self.epsilon, self.centric
-
-    def derivatives(self, chosen: tuple[NDArray[Any], ...], d: F64, s: F64) -> SigmaaResult:
+    def derivatives(self, chosen: tuple[NDArray[Any], ...], f: Array, d: Array, s: Array) -> SigmaaResult:
         """See :meth:`SigmaAEstimator.derivatives`."""
-        return self.intensities.intensity_sigmaa(chosen[1], chosen[2], chosen[3], d, s, chosen[4], chosen[5])
+        intensity, sigma, epsilon, centric = chosen
+        return self.backend.intensity_sigmaa(intensity, sigma, f, d, s, epsilon, centric)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,19 +41,20 @@ class IntensityLikelihood(OneModelLikelihood):
         reflections: with intensities; their amplitudes are French–Wilson amplitudes, which the scale is fitted to and
             R factors are of.
         estimator: of D and Σ_mod.
+        measured: intensities, uncertainties, ε and centric flags of chosen reflections.
     """
 
+    resident: ClassVar[bool] = True
     backend: Backend
     reflections: Reflections
     estimator: IntensityEstimator
+    measured: Selection
     n_model: int = 1
 
-    def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> PosteriorResult:
-        r, e = self.reflections, self.estimator
-        return self.backend.intensity(
-            e.intensity[index], e.sigma_intensity[index], f_total[0, index], values.d[index], values.s[index],
-            r.epsilon[index], r.centric[index], derivatives,
-        )
+    def _call(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> PosteriorResult:
+        intensity, sigma, epsilon, centric = self.measured.at(index)
+        f, d, s = (self.backend.take(part, index) for part in (f_total[0], values.d, values.s))
+        return self.backend.intensity(intensity, sigma, f, d, s, epsilon, centric, derivatives)
 
     def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
         """As for amplitudes, with the posterior mean ⟨F exp(iφ)⟩ in the place of mF_o."""
@@ -75,10 +71,9 @@ def plan_intensity(backend: Backend, reflections: Reflections) -> IntensityLikel
     r = reflections
     assert r.intensity is not None and r.sigma_intensity is not None
     plain = amplitude_estimator(backend, r)
-    estimator = IntensityEstimator(
-        **{name: getattr(plain, name) for name in plain.__dataclass_fields__},
-        intensities=backend,
-        intensity=np.where(r.observed, r.intensity, 0.0),
-        sigma_intensity=np.where(r.observed, r.sigma_intensity, 1.0),
+    columns = (
+        np.where(r.observed, r.intensity, 0.0), np.where(r.observed, r.sigma_intensity, 1.0), r.epsilon, r.centric
     )
-    return IntensityLikelihood(backend, r, estimator)
+    own = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
+    estimator = IntensityEstimator(**{**own, "measured": Selection(*columns)})
+    return IntensityLikelihood(backend, r, estimator, Selection(*columns))

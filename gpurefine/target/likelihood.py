@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_reflections import Array
 from ..model.records import MapColumns
 
 F64 = NDArray[np.float64]
@@ -23,8 +24,8 @@ class ErrorValues:
     ε S.  Likelihoods with more parameters extend this class.
     """
 
-    d: F64
-    s: F64
+    d: Array
+    s: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,9 +39,9 @@ class Evaluation:
             Both are empty (0 columns) unless derivatives were asked for.
     """
 
-    minus_ll: F64
-    gradient: C128
-    information: F64
+    minus_ll: Array
+    gradient: Array
+    information: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +66,9 @@ class Likelihood(Protocol):
     :meth:`fit` returns is a dataclass of arrays and numbers, so that checkpoints can hold it.
     """
 
+    resident: ClassVar[bool]
+    """Whether structure factors and error model are the backend's arrays; NumPy arrays otherwise."""
+
     @property
     def n_model(self) -> int: ...  # noqa: D102
 
@@ -73,23 +77,23 @@ class Likelihood(Protocol):
         """Whether the free set determines the model's error."""
         ...
 
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> F64:
         """Amplitudes (n,) that |F_total| is scaled to, given the last cycle's structure factors and error model."""
         ...
 
-    def fit(self, f_total: C128, k_aniso: F64, start: Any) -> Any:
+    def fit(self, f_total: Array, k_aniso: Array, start: Any) -> Any:
         """The error model for structure factors ``f_total`` (n_model, n), from the last cycle's ``start`` or None."""
         ...
 
-    def values(self, errors: Any, k_aniso: F64) -> ErrorValues:
+    def values(self, errors: Any, k_aniso: Array) -> ErrorValues:
         """An error model on all reflections whose anisotropic scale factors are ``k_aniso`` (n,)."""
         ...
 
-    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+    def evaluate(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,)."""
         ...
 
-    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
+    def amplitudes(self, values: ErrorValues, f_total: Array) -> Array:
         """What the model says the measured amplitudes (n,) are: what R factors compare with F_obs."""
         ...
 

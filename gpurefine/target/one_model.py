@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.ops import TargetOps
+from ..backend.ops import Backend
+from ..backend.ops_reflections import Array
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues, Evaluation
 from .sigmaa import SigmaA, SigmaAEstimator, plan_sigmaa
@@ -22,13 +23,13 @@ class Found(Protocol):
     """What an operation says of each reflection asked for, (k,)."""
 
     @property
-    def minus_ll(self) -> F64: ...  # noqa: D102
+    def minus_ll(self) -> Array: ...  # noqa: D102
 
     @property
-    def gradient(self) -> C128: ...  # noqa: D102
+    def gradient(self) -> Array: ...  # noqa: D102
 
     @property
-    def information(self) -> F64: ...  # noqa: D102
+    def information(self) -> Array: ...  # noqa: D102
 
 
 class OneModelLikelihood:
@@ -41,11 +42,13 @@ class OneModelLikelihood:
 
     __slots__ = ()
 
+    resident: ClassVar[bool] = False
+    backend: Backend
     reflections: Reflections
     estimator: SigmaAEstimator
 
     @abstractmethod
-    def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Found:
+    def _call(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> Found:
         """The likelihood's operation on the reflections ``index`` (k,)."""
 
     @property
@@ -58,29 +61,30 @@ class OneModelLikelihood:
         """Amplitudes (n,), 0 where nothing was observed; of intensities those by French and Wilson."""
         return self.estimator.f_obs
 
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> F64:
         """F_obs."""
         return self.f_obs
 
-    def fit(self, f_total: C128, k_aniso: F64, start: SigmaA | None) -> SigmaA:
+    def fit(self, f_total: Array, k_aniso: Array, start: SigmaA | None) -> SigmaA:
         """D and Σ_mod by maximum likelihood."""
-        return self.estimator.fit(np.abs(f_total[0]), k_aniso, start)
+        return self.estimator.fit(self.backend.magnitude(f_total[0]), k_aniso, start)
 
-    def values(self, errors: SigmaA, k_aniso: F64) -> ErrorValues:
+    def values(self, errors: SigmaA, k_aniso: Array) -> ErrorValues:
         """D and k_aniso² Σ_mod (n,)."""
-        d, variance = errors.on(self.reflections.inv_d2)
-        return ErrorValues(d, variance * k_aniso**2)
+        inv_d2 = self.reflections.inv_d2
+        return ErrorValues(*self.backend.error_values(inv_d2, errors.knots, errors.d, errors.log_s, k_aniso))
 
-    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+    def evaluate(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,)."""
         found = self._call(values, f_total, index, derivatives)
-        return spread_evaluation(
-            found.minus_ll, found.gradient, found.information, index, len(self.reflections), derivatives
-        )
+        if not derivatives:
+            return Evaluation(found.minus_ll, np.zeros((1, 0), np.complex128), np.zeros((1, 0)))
+        put, n = self.backend.put, len(self.reflections)
+        return Evaluation(found.minus_ll, put(found.gradient, index, n)[None], put(found.information, index, n)[None])
 
-    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
+    def amplitudes(self, values: ErrorValues, f_total: Array) -> Array:
         """|F_total|."""
-        return np.asarray(np.abs(f_total[0]))
+        return self.backend.magnitude(f_total[0])
 
 
 def posterior_coefficients(reflections: Reflections, best: C128, fom: F64, calculated: C128) -> Coefficients:
@@ -91,18 +95,7 @@ def posterior_coefficients(reflections: Reflections, best: C128, fom: F64, calcu
     return Coefficients(fwt, np.where(observed, best - calculated, 0.0), fom)
 
 
-def spread_evaluation(
-    minus_ll: F64, gradient: C128, information: F64, index: Index, n: int, derivatives: bool
-) -> Evaluation:
-    """Derivatives (k,) of one model row put in their places among ``n`` reflections."""
-    if not derivatives:
-        return Evaluation(minus_ll, np.zeros((1, 0), np.complex128), np.zeros((1, 0)))
-    all_gradient, all_information = np.zeros((1, n), np.complex128), np.zeros((1, n))
-    all_gradient[0, index], all_information[0, index] = gradient, information
-    return Evaluation(minus_ll, all_gradient, all_information)
-
-
-def amplitude_estimator(backend: TargetOps, reflections: Reflections) -> SigmaAEstimator:
+def amplitude_estimator(backend: Backend, reflections: Reflections) -> SigmaAEstimator:
     """D and Σ_mod of the amplitudes of ``reflections``, which are 0 with uncertainty 1 where nothing was observed."""
     r = reflections
     f_obs = np.where(r.observed, r.f, 0.0)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.ops_phased import PhasedResult
+from ..backend.ops_reflections import Array
 from ..backend.phase_algebra import combined_prior
 from ..backend.plans import SigmaaResult
 from ..model.records import MapColumns
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues
 from .one_model import OneModelLikelihood, amplitude_estimator, posterior_coefficients
+from .selection import Selection
 from .sigmaa import SigmaA, SigmaAEstimator
 
 F64 = NDArray[np.float64]
@@ -27,41 +29,33 @@ Index = NDArray[np.intp]
 class PhasedEstimator(SigmaAEstimator):
     """D and Σ_mod by the likelihood with prior phases; ``prior`` (4, n) Hendrickson–Lattman coefficients."""
 
-    phases: Backend
     prior: F64
 
-    def columns(self, f_total: C128 | F64, k_aniso: F64) -> tuple[NDArray[Any], ...]:
-        """See :meth:`SigmaAEstimator.columns`."""
-        complete = np.asarray(f_total, np.complex128)
-        return k_aniso**2, self.f_obs, self.sigma, complete, self.epsilon, self.centric, self.prior.T
-
-    def derivatives(self, chosen: tuple[NDArray[Any], ...], d: F64, s: F64) -> SigmaaResult:
-        """See :meth:`SigmaAEstimator.derivatives`."""
-        _, f_obs, sigma, f_total, epsilon, centric, prior = chosen
-        return self.phases.phased_sigmaa(
-            f_obs, sigma, f_total, np.ascontiguousarray(prior.T), d, s, epsilon, centric
-        )
+    def derivatives(self, chosen: tuple[NDArray[Any], ...], f: Array, d: Array, s: Array) -> SigmaaResult:
+        """See :meth:`SigmaAEstimator.derivatives`; ``f`` is complex."""
+        f_obs, sigma, epsilon, centric, prior = chosen
+        return self.backend.phased_sigmaa(f_obs, sigma, f, prior, d, s, epsilon, centric)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhasedLikelihood(OneModelLikelihood):
     """The likelihood of one list of amplitudes of which some have prior phases."""
 
+    resident: ClassVar[bool] = True
     backend: Backend
     reflections: Reflections
     estimator: PhasedEstimator
+    measured: Selection
     n_model: int = 1
 
-    def fit(self, f_total: C128, k_aniso: F64, start: SigmaA | None) -> SigmaA:
+    def fit(self, f_total: Array, k_aniso: Array, start: SigmaA | None) -> SigmaA:
         """D and Σ_mod by maximum likelihood, which depends on the model's phases."""
         return self.estimator.fit(f_total[0], k_aniso, start)
 
-    def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> PhasedResult:
-        r, e = self.reflections, self.estimator
-        return self.backend.phased(
-            e.f_obs[index], e.sigma[index], f_total[0, index], np.ascontiguousarray(e.prior[:, index]),
-            values.d[index], values.s[index], r.epsilon[index], r.centric[index], derivatives,
-        )
+    def _call(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> PhasedResult:
+        f_obs, sigma, epsilon, centric, prior = self.measured.at(index)
+        f, d, s = (self.backend.take(part, index) for part in (f_total[0], values.d, values.s))
+        return self.backend.phased(f_obs, sigma, f, prior, d, s, epsilon, centric, derivatives)
 
     def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
         """Coefficients with the combined phases; further columns: these phases and their Hendrickson–Lattman
@@ -88,8 +82,8 @@ def plan_phased(backend: Backend, reflections: Reflections, prior: F64) -> Phase
     """The likelihood of amplitudes with the prior's coefficients ``prior`` (n, 4)."""
     r = reflections
     plain = amplitude_estimator(backend, r)
-    estimator = PhasedEstimator(
-        **{name: getattr(plain, name) for name in plain.__dataclass_fields__},
-        phases=backend, prior=np.ascontiguousarray(prior.T),
-    )
-    return PhasedLikelihood(backend, r, estimator)
+    own = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
+    rows = np.ascontiguousarray(prior.T)
+    columns = (plain.f_obs, plain.sigma, r.epsilon, r.centric, rows)
+    estimator = PhasedEstimator(**{**own, "measured": Selection(*columns)}, prior=rows)
+    return PhasedLikelihood(backend, r, estimator, Selection(*columns))

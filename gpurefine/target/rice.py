@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.ops import TargetOps
+from ..backend.ops import Backend
+from ..backend.ops_reflections import Array
 from ..backend.plans import LikelihoodResult
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues
@@ -29,17 +31,17 @@ class RiceLikelihood(OneModelLikelihood):
         measured: amplitudes, uncertainties, ε and centric flags of chosen reflections.
     """
 
-    backend: TargetOps
+    resident: ClassVar[bool] = True
+    backend: Backend
     reflections: Reflections
     estimator: SigmaAEstimator
     measured: Selection
     n_model: int = 1
 
-    def _call(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> LikelihoodResult:
+    def _call(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> LikelihoodResult:
         f_obs, sigma, epsilon, centric = self.measured.at(index)
-        return self.backend.rice(
-            f_obs, sigma, f_total[0, index], values.d[index], values.s[index], epsilon, centric, derivatives
-        )
+        f, d, s = (self.backend.take(part, index) for part in (f_total[0], values.d, values.s))
+        return self.backend.rice(f_obs, sigma, f, d, s, epsilon, centric, derivatives)
 
     def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
         """2mF_o − DF_c (acentric) or mF_o (centric), mF_o − DF_c (Read 1986); DF_c where nothing was observed."""
@@ -53,7 +55,7 @@ class RiceLikelihood(OneModelLikelihood):
         return posterior_coefficients(r, fom * self.f_obs * direction, fom, values.d * total)
 
 
-def plan_rice(backend: TargetOps, reflections: Reflections) -> RiceLikelihood:
+def plan_rice(backend: Backend, reflections: Reflections) -> RiceLikelihood:
     """Rice's likelihood of the amplitudes of ``reflections``."""
     estimator = amplitude_estimator(backend, reflections)
     measured = Selection(estimator.f_obs, estimator.sigma, reflections.epsilon, reflections.centric)

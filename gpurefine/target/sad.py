@@ -9,7 +9,7 @@ with the anomalous scatterers shifts them apart (Σ_Δ).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ class SadLikelihood:
             be told from a multiplier of all of F″.
     """
 
+    resident: ClassVar[bool] = False
     backend: Backend
     reflections: Reflections
     f_obs: F64

@@ -12,7 +12,7 @@ KEPT = 4
 
 
 class Selection:
-    """What ``arrays`` (n, …) are at the reflections of an index, the same objects for the same index array.
+    """What ``arrays`` (…, n) are at the reflections of an index, the same objects for the same index array.
 
     So a device that has a copy of them knows it.  Neither arrays nor index may be written to any more.
     """
@@ -27,7 +27,7 @@ class Selection:
         found = self._chosen.get(id(index))
         if found is not None:
             return found[1]
-        chosen = tuple(array[index] for array in self._arrays)
+        chosen = tuple(np.ascontiguousarray(array[..., index]) for array in self._arrays)
         if len(self._chosen) >= KEPT:
             self._chosen.pop(next(iter(self._chosen)))
         self._chosen[id(index)] = (index, chosen)

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.ops import TargetOps
+from ..backend.ops import Backend
+from ..backend.ops_reflections import Array
 from ..backend.plans import SigmaaResult
 from ..model.thinning import thinned
 from .selection import Selection
 from .shells import Hats, smoothed, solve_bands
 
 F64 = NDArray[np.float64]
-C128 = NDArray[np.complex128]
 
 MIN_FREE = 100
 """Fewer free reflections than this cannot determine Σ_mod; the working set is used instead and that is told."""
@@ -35,9 +35,6 @@ ENOUGH = 200_000
 COLD_ITERATIONS = 40
 WARM_ITERATIONS = 5
 """Scoring steps at most: from the moments, and from the last cycle's values, which are nearly right already."""
-
-K_ANISO2 = 0
-"""Place of k_aniso² among an estimator's columns."""
 
 SMOOTHING = 2.0
 """Weight, in reflections, of the second difference of ln Σ_mod and D/0.1 between neighbouring shells."""
@@ -65,11 +62,12 @@ class SigmaAEstimator:
 
     Attributes:
         work, estimate: (k,) indices of the reflections that determine D and Σ_mod.
-        knots: (m,) 1/d² of the shell centres.
+        knots: (m,) 1/d² of the shell centres; work_hats, estimate_hats: interpolation from them.
         uses_free: Σ_mod comes from the free set.
+        measured: what :meth:`derivatives` takes of chosen reflections.
     """
 
-    backend: TargetOps
+    backend: Backend
     f_obs: F64
     sigma: F64
     epsilon: F64
@@ -78,20 +76,19 @@ class SigmaAEstimator:
     work: NDArray[np.intp]
     estimate: NDArray[np.intp]
     knots: F64
+    work_hats: Hats
+    estimate_hats: Hats
     uses_free: bool
+    measured: Selection
 
-    def columns(self, f_total: C128 | F64, k_aniso: F64) -> tuple[NDArray[Any], ...]:
-        """What :meth:`derivatives` takes, of all reflections (n, …), the squares of ``k_aniso`` at K_ANISO2."""
-        return k_aniso**2, self.f_obs, self.sigma, np.abs(f_total), self.epsilon, self.centric
-
-    def derivatives(self, chosen: tuple[NDArray[Any], ...], d: F64, s: F64) -> SigmaaResult:
-        """Slopes by D and ln S of some reflections (k,): their columns, D and k_aniso² Σ_mod."""
-        return self.backend.rice_sigmaa(chosen[1], chosen[2], chosen[3], d, s, chosen[4], chosen[5])
+    def derivatives(self, chosen: tuple[NDArray[Any], ...], f: Array, d: Array, s: Array) -> SigmaaResult:
+        """Slopes by D and ln S of some reflections (k,): what was measured of them, |F_total|, D and k_aniso² Σ_mod."""
+        f_obs, sigma, epsilon, centric = chosen
+        return self.backend.rice_sigmaa(f_obs, sigma, f, d, s, epsilon, centric)
 
     def start(self, f_total: F64, k_aniso: F64) -> SigmaA:
         """Moment estimates on the knots: D = 0.9 and Σ_mod the mean squared misfit."""
-        hats = Hats.of(self.inv_d2[self.estimate], self.knots)
-        k = self.estimate
+        hats, k = self.estimate_hats, self.estimate
         misfit = ((self.f_obs[k] - 0.9 * f_total[k]) ** 2) / (self.epsilon[k] * k_aniso[k] ** 2)
         misfit = misfit + 0.05 * self.f_obs[k] ** 2 / (self.epsilon[k] * k_aniso[k] ** 2)
         total = hats.gradient(misfit)
@@ -99,43 +96,55 @@ class SigmaAEstimator:
         mean = np.maximum(total / count, 1e-12 * float(np.mean(self.f_obs**2)) + 1e-30)
         return SigmaA(self.knots, np.full(len(self.knots), 0.9), np.log(mean))
 
-    def fit(self, f_total: C128 | F64, k_aniso: F64, start: SigmaA | None) -> SigmaA:
+    def fit(self, f: Array, k_aniso: Array, start: SigmaA | None) -> SigmaA:
         """ML values for a model scaled to the data.
 
-        ``f_total`` (n,) are its structure factors (or, where phases do not matter, their amplitudes), ``k_aniso`` (n,)
-        the anisotropic factors.
+        ``f`` (n,) is what :meth:`derivatives` takes of its structure factors, ``k_aniso`` (n,) the anisotropic factor.
         """
-        current = self.start(np.abs(f_total), k_aniso) if start is None else start
+        current = self.start(np.abs(np.asarray(f)), np.asarray(k_aniso)) if start is None else start
         iterations = COLD_ITERATIONS if start is None else WARM_ITERATIONS
         d, log_s = current.d.copy(), current.log_s.copy()
-        work_hats = Hats.of(self.inv_d2[self.work], self.knots)
-        free_hats = Hats.of(self.inv_d2[self.estimate], self.knots)
-        measured = Selection(*self.columns(f_total, k_aniso))
+        work = self._part(self.work, self.work_hats, f, k_aniso)
+        free = work if self.estimate is self.work else self._part(self.estimate, self.estimate_hats, f, k_aniso)
         for _ in range(iterations):
-            step_d = self._step(measured.at(self.work), work_hats, d, log_s, True)
+            step_d = self._step(work, d, log_s, True)
             d = np.clip(d + np.clip(step_d, -0.2, 0.2), 0.02, D_MAX)
-            step_s = self._step(measured.at(self.estimate), free_hats, d, log_s, False)
+            step_s = self._step(free, d, log_s, False)
             log_s = log_s + np.clip(step_s, -1.5, 1.5)
             if max(np.abs(step_d).max(), 0.3 * np.abs(step_s).max()) < 1e-3:
                 break
         return SigmaA(self.knots, d, log_s)
 
-    def _step(self, chosen: tuple[NDArray[Any], ...], hats: Hats, d: F64, log_s: F64, for_d: bool) -> F64:
-        result = self.derivatives(chosen, hats.value(d), np.exp(hats.value(log_s)) * chosen[K_ANISO2])
+    def _part(self, index: NDArray[np.intp], hats: Hats, f: Array, k_aniso: Array) -> _Part:
+        take = self.backend.take
+        return _Part(hats, self.measured.at(index), take(f, index), take(k_aniso, index))
+
+    def _step(self, part: _Part, d: F64, log_s: F64, for_d: bool) -> F64:
+        result = self.derivatives(part.chosen, part.f, *self.backend.hat_values(part.hats, d, log_s, part.k_aniso))
         if for_d:
-            information, gradient = hats.information(result.info_d), hats.gradient(result.d_d)
+            gradient, information = self.backend.hat_sums(part.hats, result.d_d, result.info_d)
             information, gradient = smoothed(information, gradient, d, SMOOTHING / 0.01)
             floor = 1.0
         else:
-            information, gradient = hats.information(result.info_s), hats.gradient(result.d_log_s)
+            gradient, information = self.backend.hat_sums(part.hats, result.d_log_s, result.info_s)
             information, gradient = smoothed(information, gradient, log_s, SMOOTHING)
             floor = 1e-3
         information[2] += floor
         return -solve_bands(information, gradient)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Some reflections (k,): interpolation, what was measured, the model and its anisotropic scale."""
+
+    hats: Hats
+    chosen: tuple[NDArray[Any], ...]
+    f: Array
+    k_aniso: Array
+
+
 def plan_sigmaa(
-    backend: TargetOps,
+    backend: Backend,
     f_obs: F64,
     sigma: F64,
     epsilon: F64,
@@ -152,6 +161,9 @@ def plan_sigmaa(
     ordered = np.sort(inv_d2[work_index])
     # equal numbers of reflections a shell
     centres = np.array([shell.mean() for shell in np.array_split(ordered, n_shell)])
+    knots = np.unique(centres)
     return SigmaAEstimator(
-        backend, f_obs, sigma, epsilon, centric, inv_d2, work_index, estimate, np.unique(centres), uses_free
+        backend, f_obs, sigma, epsilon, centric, inv_d2, work_index, estimate, knots,
+        Hats.of(inv_d2[work_index], knots), Hats.of(inv_d2[estimate], knots), uses_free,
+        Selection(f_obs, sigma, epsilon, centric),
     )

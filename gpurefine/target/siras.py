@@ -9,7 +9,7 @@ hold the overall scale of the native (electrons to the units of the data) as wel
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,7 @@ class SirasLikelihood:
         columns: (n, 7) of the derivative's scale.
     """
 
+    resident: ClassVar[bool] = False
     backend: Backend
     crystal: Crystal
     reflections: Reflections

@@ -7,6 +7,7 @@ F_k = √I |F_c,k|/√(Σ_d α_d |F_c|²), so that F_k − |F_c,k| is the residu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class TwinLikelihood:
             derivatives and statistics are asked for one by one.
     """
 
+    resident: ClassVar[bool] = False
     backend: Backend
     reflections: Reflections
     twin: TwinInput

@@ -74,7 +74,7 @@ class Simulated:
 
     def observe(self, scale: Scale, solvent: str = "mask", noise: float = 0.02, seed: int = 1) -> Any:
         """|F_total| with a relative error."""
-        total = np.abs(self.scaling("smooth", solvent).apply(scale, self.f_protein, self.f_mask).total)
+        total = np.abs(self.scaling("smooth", solvent).apply(scale, self.f_protein[None], self.f_mask).total[0])
         return total * (1.0 + noise * np.random.default_rng(seed).normal(size=len(total)))
 
 
@@ -92,7 +92,7 @@ def simulate(hm: str = "P 21 21 21", length: float = 45.0, d_min: float = 2.2) -
 
 
 def residual(fit: Scaling, scale: Scale, data: Simulated, f_obs: Any, which: Any) -> float:
-    total = np.abs(fit.apply(scale, data.f_protein, data.f_mask).total)
+    total = np.abs(fit.apply(scale, data.f_protein[None], data.f_mask).total[0])
     return float(np.abs(f_obs - total)[which].sum() / f_obs[which].sum())
 
 
@@ -219,7 +219,7 @@ def test_no_solvent_and_hardly_any_data() -> None:
     few[::500] = True
     for kind in ("simple", "smooth"):
         scale = data.scaling(kind).fit(data.observe(truth(fit)), data.f_protein, data.f_mask, few, None)
-        model = data.scaling(kind).apply(scale, data.f_protein, data.f_mask)
+        model = data.scaling(kind).apply(scale, data.f_protein[None], data.f_mask)
         assert np.isfinite(model.total).all() and (model.factor > 0.0).all()
 
 
@@ -231,11 +231,10 @@ def test_factor_is_the_derivative_of_the_total() -> None:
         truth(fit), babinet_k=0.3, iso_knots=np.stack([fit.iso_s, 0.1 * np.cos(5 * fit.iso_s)]),
         mask_knots=np.stack([fit.mask_s, 0.3 - 0.2 * fit.mask_s]),
     )
-    a = fit.apply(scale, data.f_protein, data.f_mask)
-    b = fit.apply(scale, data.f_protein * 1.5 + 2j, data.f_mask)
-    np.testing.assert_allclose(b.total - a.total, a.factor * (0.5 * data.f_protein + 2j), rtol=1e-9)
-    np.testing.assert_allclose(a.total, a.factor * (data.f_protein + a.k_mask * data.f_mask))
-    np.testing.assert_allclose(fit.factor(scale), a.factor)
+    a = fit.apply(scale, data.f_protein[None], data.f_mask)
+    b = fit.apply(scale, data.f_protein[None] * 1.5 + 2j, data.f_mask)
+    np.testing.assert_allclose(b.total[0] - a.total[0], a.factor * (0.5 * data.f_protein + 2j), rtol=1e-9)
+    np.testing.assert_allclose(a.total[0], a.factor * (data.f_protein + a.k_mask * data.f_mask))
 
 
 def system(n: int = 4000) -> ScaleSystem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba as nb
 
 from ..ops_information import ShellProducts
+from ..ops_reflections import HostReflections
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -20,7 +21,7 @@ from .twin import TwinOps
 
 class CpuBackend(
     DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    HydrogenOps, AdpOps, SolveOps,
+    HydrogenOps, AdpOps, SolveOps, HostReflections,
 ):
     """Performs every operation of the table on the CPU."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +86,10 @@ def _columns(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
 
 class MaskOps(Threads):
     """The solvent mask with numba."""
+
+    def map_mean(self, density: NDArray[Any]) -> float:
+        """See :class:`gpurefine.backend.ops.MaskOps`."""
+        return float(density.mean(dtype=np.float64))
 
     def solvent_mask(
         self,

@@ -76,6 +76,11 @@ class ScaleOps(Threads):
         _residuals(system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, out)
         return out
 
+    def scale_misfit(self, system: ScaleSystem, want_median: bool) -> tuple[float, float]:
+        """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        size = np.abs(self.scale_residuals(system))
+        return float(size.sum()), float(np.median(size)) if want_median else 0.0
+
     def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
         self.use(0.25 * len(system.f_obs))

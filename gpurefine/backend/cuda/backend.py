@@ -13,16 +13,18 @@ from .device import Device
 from .intensity import IntensityOps
 from .mask import MaskOps
 from .phased import PhasedOps
+from .reflections import ReflectionOps
 from .restraints import RestraintOps
 from .scale import ScaleOps
 from .shell_products import InformationOps
+from .shell_sums import ShellOps
 from .solve import SolveOps
 from .twin import TwinOps
 
 
 class CudaBackend(
-    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinOps, AnomalousOps, MaskOps, ScaleOps, RestraintOps,
-    SolveOps,
+    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinOps, AnomalousOps, ReflectionOps, ShellOps, MaskOps,
+    ScaleOps, RestraintOps, SolveOps,
 ):
     """Performs the operations of the table on a device.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,17 +11,35 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .device import Argument, Device, DeviceArray
+from .values import DeviceValues
 
 T = TypeVar("T")
 
 KEPT = 64
 """How many plans keep their copy on the device; a refinement has about ten."""
 
-REMEMBERED = 4
-"""How many arrays of one name are known to be on the device: working and free reflections, twice over."""
+REMEMBERED = 8
+"""How many arrays of one name are known to be on the device: working, free and thinned reflections, twice over."""
+
+UNUSED = 1000
+"""Memory of :meth:`DeviceOps.lend` that has not been asked for in so many calls is given back."""
 
 BLOCK = 128
 """Threads of a block where nothing speaks for another number."""
+
+
+def _nobody() -> None:
+    return None
+
+
+class _Slot:
+    """Memory that is lent: to whom, and when it was last."""
+
+    __slots__ = ("array", "last", "user")
+
+    def __init__(self, array: DeviceArray) -> None:
+        self.array, self.last = array, 0
+        self.user: Callable[[], DeviceValues | None] = _nobody
 
 
 class DeviceOps:
@@ -38,6 +57,8 @@ class DeviceOps:
         self.device = device
         self.fast_atomics = fast_atomics
         self._buffers: dict[tuple[str, str], DeviceArray] = {}
+        self._lent: dict[tuple[int, str], list[_Slot]] = {}
+        self._lends = 0
         self._unchanged: dict[str, OrderedDict[int, tuple[Any, DeviceArray, int]]] = {}
         self._kept: OrderedDict[tuple[str, tuple[int, ...]], tuple[tuple[object, ...], Any]] = OrderedDict()
 
@@ -69,8 +90,26 @@ class DeviceOps:
             flat = self._buffers[key] = self.device.empty(max(size, 1), dtype)
         return flat[:size].reshape(shape)
 
+    def lend(self, shape: tuple[int, ...] | int, dtype: DTypeLike) -> DeviceValues:
+        """Memory of ``shape`` with any content for as long as what is returned, or a part of it, is referred to."""
+        shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        size = int(np.prod(shape, dtype=np.int64))
+        slots = self._lent.setdefault((size, np.dtype(dtype).str), [])
+        self._lends += 1
+        slot = next((slot for slot in slots if slot.user() is None), None)
+        if slot is None:
+            for others in self._lent.values():
+                others[:] = [o for o in others if o.user() is not None or o.last > self._lends - UNUSED]
+            slot = _Slot(self.device.empty(max(size, 1), dtype))
+            slots.append(slot)
+        made = DeviceValues(self.device, slot.array[:size].reshape(shape))
+        slot.user, slot.last = weakref.ref(made), self._lends
+        return made
+
     def send(self, name: str, values: Any, dtype: DTypeLike) -> DeviceArray:
         """``values`` on the device as ``dtype``, in the buffer ``name``; device arrays of that type pass through."""
+        if isinstance(values, DeviceValues):
+            values = values.array
         if self.device.holds(values):
             if np.dtype(values.dtype) != np.dtype(dtype):
                 raise TypeError(f"{name} is {values.dtype} on the device, not {np.dtype(dtype)}.")
@@ -83,7 +122,7 @@ class DeviceOps:
 
         The last :data:`REMEMBERED` of each ``name`` are held.
         """
-        if self.device.holds(values):
+        if isinstance(values, DeviceValues) or self.device.holds(values):
             return self.send(name, values, dtype)
         known = self._unchanged.setdefault(name, OrderedDict())
         found = known.get(id(values))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..plans import FourierPlan
 from .base import DeviceOps
 from .device import DeviceArray
+from .values import DeviceValues
 
 
 class DeviceMap:
@@ -77,6 +78,16 @@ class MapOps(DeviceOps):
         host = np.ascontiguousarray(dmap, np.float32)
         return self.device.upload(host, self.new_map(host.shape))
 
+    def map_mean(self, density: Any) -> float:
+        """See :class:`gpurefine.backend.ops.MaskOps`."""
+        values = self.map_array(density)
+        n = int(values.size)
+        blocks = min(-(-n // 256), 256)
+        parts, out = self.buffer("sum.parts", blocks, np.float64), self.buffer("sum.out", 1, np.float64)
+        self.device.launch("map_sums", (blocks,), (256,), (values, parts, np.int64(n)))
+        self.device.launch("column_sums", (1,), (256,), (parts, out, np.int32(blocks), np.int32(1)))
+        return float(self.device.download(out)[0]) / n
+
     def _symmetry(self, plan: FourierPlan) -> _Symmetry:
         return self.kept("symmetry", lambda: _Symmetry(
             self.fixed(plan.hkl, np.int32), self.fixed(plan.rotations, np.int32),
@@ -88,16 +99,16 @@ class MapOps(DeviceOps):
         nu, nv, nw = shape
         return self.buffer("half", (nu, nv, nw // 2 + 1), np.complex64)
 
-    def map_to_hkl(self, plan: FourierPlan, density: Any) -> NDArray[np.complex128]:
-        """See :class:`gpurefine.backend.ops.DensityOps`."""
+    def map_to_hkl(self, plan: FourierPlan, density: Any) -> DeviceValues:
+        """See :class:`gpurefine.backend.ops.DensityOps`; the result stays on the device."""
         own, half = self._symmetry(plan), self._half(plan.shape)
         self.device.fft(plan.shape).forward(self.map_array(density), half)
-        out = self.buffer("hkl", own.n, np.complex128)
+        out = self.lend(own.n, np.complex128)
         self.launch(
             "extract", own.n, half, *map(np.int32, plan.shape), own.hkl, np.int32(own.n), own.rotations,
-            own.translations, np.int32(own.n_op), own.factor, out,
+            own.translations, np.int32(own.n_op), own.factor, out.array,
         )
-        return self.device.download(out)
+        return out
 
     def hkl_to_map(self, plan: FourierPlan, gradient: Any) -> DeviceMap:
         """See :class:`gpurefine.backend.ops.DensityOps`."""

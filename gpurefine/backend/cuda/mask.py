@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import DeviceError
 from ..stencil import ball
-from .maps import MapOps
+from .maps import DeviceMap, MapOps
 
 
 class MaskOps(MapOps):
@@ -18,8 +18,8 @@ class MaskOps(MapOps):
     def solvent_mask(
         self, shape: tuple[int, int, int], orth: NDArray[np.float64], fractional: Any, radius: Any,
         shrink_radius: float, min_volume: float,
-    ) -> NDArray[np.float32]:
-        """See :class:`gpurefine.backend.ops.MaskOps`; the mask comes back to the host."""
+    ) -> DeviceMap:
+        """See :class:`gpurefine.backend.ops.MaskOps`."""
         n, m, size = int(np.prod(shape)), len(radius), tuple(map(np.int32, shape))
         if n >= 1 << 31:
             raise DeviceError(f"A mask of {n} points is too large for the GPU's kernels. Use --device cpu.")
@@ -49,4 +49,4 @@ class MaskOps(MapOps):
         fewest = min_volume / (abs(float(np.linalg.det(orth))) / n)
         out = self.new_map(shape)
         self.launch("mask_keep", n, kept, label, count, np.int32(n), np.float64(fewest), out, block=256)
-        return self.device.download(out)
+        return self.finished(out)

@@ -38,6 +38,21 @@ class ScaleOps(DeviceOps):
         self.launch("scale_residuals", len(system.f_obs), *self._amplitudes(system), out)
         return self.device.download(out)
 
+    def scale_misfit(self, system: ScaleSystem, want_median: bool) -> tuple[float, float]:
+        """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        n = len(system.f_obs)
+        size, out = self.buffer("residual", n, np.float64), self.buffer("misfit", 2, np.float64)
+        self.device.clear(out)
+        self.launch("scale_misfit", n, *self._amplitudes(system), size)
+        blocks = min(-(-n // 256), 256)
+        parts = self.buffer("sum.parts", blocks, np.float64)
+        self.device.launch("partial_sums", (blocks,), (256,), (size, parts, np.int32(n)))
+        self.device.launch("column_sums", (1,), (256,), (parts, out[:1], np.int32(blocks), np.int32(1)))
+        if want_median:
+            self.device.launch("median", (1,), (1024,), (size, np.int32(n), out[1:]))
+        total, median = self.device.download(out)
+        return float(total), float(median)
+
     def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
         p, n = system.n_parameters, len(system.f_obs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..ops_information import ShellProducts
+from ..ops_reflections import HostReflections
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -18,7 +19,7 @@ from .twin import TwinOps
 
 class ReferenceBackend(
     DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    RestraintOps, AdpOps, SolveOps,
+    RestraintOps, AdpOps, SolveOps, HostReflections,
 ):
     """Performs every operation of the table by its definition."""
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
 class MaskOps:
     """Solvent mask in plain NumPy; the clean-up of small regions is a flood fill."""
+
+    def map_mean(self, density: NDArray[Any]) -> float:
+        """See :class:`gpurefine.backend.ops.MaskOps`."""
+        return float(density.mean(dtype=np.float64))
 
     def solvent_mask(
         self,

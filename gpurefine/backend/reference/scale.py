@@ -15,6 +15,11 @@ class ScaleOps:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
         return np.asarray(system.f_obs - system.factor * np.abs(system.f_protein + system.k_mask * system.f_mask))
 
+    def scale_misfit(self, system: ScaleSystem, want_median: bool) -> tuple[float, float]:
+        """See :class:`gpurefine.backend.ops.ScaleOps`."""
+        size = np.abs(self.scale_residuals(system))
+        return float(size.sum()), float(np.median(size)) if want_median else 0.0
+
     def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
         inner = system.f_protein + system.k_mask * system.f_mask
