@@ -42,11 +42,14 @@ def siras_by_cases(
             getattr(out, field.name)[..., index] = getattr(found, field.name)
     index = np.flatnonzero(derivative & ~native)
     if len(index):
+        mates = np.stack([f_calc[0] + f_calc[1], f_calc[2]])
         found = sad(
-            *_at(index, f_obs[1:], sigma[1:], f_calc[1:], d[1:], s[1:3]), epsilon[index], centric[index],
+            *_at(index, f_obs[1:], sigma[1:], mates, d[1:], s[1:3]), epsilon[index], centric[index],
             want_information,
         )
         _put(out, found, index, np.array([1, 2]), np.array([1, 2]), np.array([1, 2, 4, 5]), np.arange(4))
+        for x in (out.gradient, out.information):
+            x[0, index] = x[1, index]
     index = np.flatnonzero(native & ~derivative)
     if len(index):
         nothing = np.zeros(len(index))

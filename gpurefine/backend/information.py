@@ -20,7 +20,7 @@ DRAWS = 4
 """Simulated measurements of a reflection whose expected information has no table; sums over some hundred reflections
 then have it to a few per cent."""
 
-DRAWS_SIRAS = 2
+DRAWS_SIRAS = 1
 """The same for triples, which cost twenty times as much."""
 
 TABLE_END = 8.0

@@ -71,20 +71,22 @@ class AnomalousOps(Protocol):
         self, f_obs: F64, sigma: F64, f_calc: C128, d: F64, s: F64, epsilon: F64, centric: NDArray[np.bool_],
         want_information: bool,
     ) -> AnomalousResult:
-        """−log P(|F_N|, |F+|, |F−|; F_N, F′, F″) of a native with the Friedel pair of an isomorphous derivative.
+        """−log P(|F_N|, |F+|, |F−|; F_N, F_H, F″) of a native with the Friedel pair of an isomorphous derivative.
 
-        Equation (3) with E = M = 3 (Skubák et al. 2009, Acta Cryst. D65, 1051).  The pair is as in :meth:`sad`; the
-        native has the mean D_N F_N, the variance ε Σ_N + 2σ_N² and the covariance r ε √(Σ_N Σ_c) with either mate,
-        0 ≤ r < 1: what lacks in both models and what is wrong with the atoms they share.  r = 0 is SAD × Rice.
-        Whatever was not measured takes no part.
+        Equation (3) with E = M = 3 (Skubák et al. 2009, Acta Cryst. D65, 1051).  The pair is as in :meth:`sad` with
+        F′ = F_N + F_H, F_H being what the derivative has in addition; the native has the mean D_N F_N, the variance
+        ε Σ_N + 2σ_N² and the covariance r ε √(Σ_N Σ_c) with either mate, 0 ≤ r < 1: what lacks in both models and what
+        is wrong with the atoms they share.  r = 0 is SAD × Rice.  Whatever was not measured takes no part.
 
         Args:
             f_obs, sigma: (3, n) |F_N|, |F+|, |F−|; NaN in ``f_obs`` where not measured; centric indices as in
                 :meth:`sad`.
-            f_calc: (3, n) F_N, F′, F″; d: (3, n) D_N, D, D_Δ; s: (4, n) Σ_N, Σ_c, Σ_Δ and r.
+            f_calc: (3, n) F_N, F_H, F″; d: (3, n) D_N, D, D_Δ; s: (4, n) Σ_N, Σ_c, Σ_Δ and r.
             epsilon: (n,); centric: (n,) bool.
 
         Returns:
-            e = m = 3; error parameters D_N, D, D_Δ, ln Σ_N, ln Σ_c, ln Σ_Δ and ln(r/(1 − r)).
+            e = m = 3; error parameters D_N, D, D_Δ, ln Σ_N, ln Σ_c, ln Σ_Δ and ln(r/(1 − r)).  Derivatives with respect
+            to F_N are those of native and derivative together: where both err alike, the information about F_N is far
+            less than the sum of what each mean would tell by itself.
         """
         ...

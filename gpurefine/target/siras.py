@@ -32,7 +32,7 @@ C128 = NDArray[np.complex128]
 Index = NDArray[np.intp]
 
 SITE_STEPS_COLD, SITE_STEPS_WARM = 4, 1
-MOST_WORK = 3000
+MOST_WORK = 2000
 """Working reflections that determine D_N, D, D_Δ and the sites."""
 LOGIT_MAX = 7.0
 """Largest ln(r/(1 − r)): r = 0.9991."""
@@ -104,8 +104,8 @@ class SirasLikelihood:
         )
 
     def _rows(self, f_total: C128, heavy: C128) -> C128:
-        """F_N, F′ and F″ (3, n)."""
-        return np.stack([f_total[0], f_total[0] + heavy[0], f_total[1] + heavy[1]])
+        """F_N, F_H and F″ (3, n)."""
+        return np.stack([f_total[0], heavy[0], f_total[1] + heavy[1]])
 
     def fit(self, f_total: C128, k_aniso: F64, start: SirasErrors | None) -> SirasErrors:
         """Sites, scale and error model by maximum likelihood, in turns."""
@@ -114,7 +114,7 @@ class SirasLikelihood:
         for turn in range(SITE_STEPS_COLD if start is None else SITE_STEPS_WARM):
             heavy = np.stack(self.scattering.structure_factors(errors.sites))
             f = self._rows(f_total, heavy)
-            errors = replace(errors, scale=self._scale(f[1]))
+            errors = replace(errors, scale=self._scale(f[0] + f[1]))
             scale = np.exp(self.columns @ errors.scale)
 
             def slopes(index: Index, d: F64, logs: F64, f: C128 = f, scale: F64 = scale) -> tuple[F64, F64]:
@@ -224,12 +224,7 @@ class SirasLikelihood:
         if not derivatives:
             return Evaluation(result.minus_ll, np.zeros((2, 0), np.complex128), np.zeros((2, 0)))
         gradient, information = np.zeros(f_total.shape, np.complex128), np.zeros(f_total.shape)
-        gradient[0, index] = result.gradient[0] + result.gradient[1]
-        gradient[1, index] = result.gradient[2]
-        # the atoms move both: at most the square of the sum of the roots, at least the sum, which leaves out the
-        # covariance of the two slopes (negative where native and derivative err alike)
-        information[0, index] = result.information[0] + result.information[1]
-        information[1, index] = result.information[2]
+        gradient[:, index], information[:, index] = result.gradient[[0, 2]], result.information[[0, 2]]
         return Evaluation(result.minus_ll, gradient, information)
 
     def amplitudes(self, values: Any, f_total: C128) -> F64:

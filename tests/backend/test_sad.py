@@ -203,3 +203,18 @@ def test_backends_agree_on_many_reflections() -> None:
     for field in fields(a):
         name = field.name
         np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=1e-8, atol=1e-9, err_msg=name)
+
+
+def test_tabulated_bessel_functions() -> None:
+    """Against the series, on both sides of every seam; 1 − I₁/I₀, which large x multiplies, to a relative error."""
+    from gpurefine.backend.cpu.bessel import log_i0e_and_ratio
+    from gpurefine.backend.cpu.bessel_table import END, PIECES, quick_log_i0e_and_ratio
+
+    seams = np.arange(PIECES + 1) * END / PIECES
+    within = seams[:-1] + 0.3 * END / PIECES
+    x = np.concatenate([seams, np.nextafter(seams[1:], 0.0), within, np.logspace(1.5, 6.0, 99)])
+    quick = np.array([quick_log_i0e_and_ratio(value) for value in x])
+    series = np.array([log_i0e_and_ratio(value) for value in x])
+    np.testing.assert_allclose(quick, series, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(1.0 - quick[:, 1], 1.0 - series[:, 1], rtol=1e-9)
+    assert quick_log_i0e_and_ratio(1e16)[1] == 1.0

@@ -19,7 +19,8 @@ import math
 import numba as nb
 
 from ..information import TABLE_END
-from .bessel import log_cosh, log_i0_and_ratio, log_i0e_and_ratio
+from .bessel import log_cosh, log_i0_and_ratio
+from .bessel_table import quick_log_i0e_and_ratio
 from .jit import njit
 from .rows import Array
 
@@ -27,6 +28,8 @@ DROP = 34.0
 """Logarithm by which the integrand has fallen at the ends of its window."""
 INTERVALS = 36
 TINY = 1e-30
+NOWHERE = 40.0
+"""Logarithm by which the mirrored half is below the other where it is left out."""
 
 
 @njit()
@@ -35,7 +38,7 @@ def _height(
 ) -> tuple[float, float, float, float]:
     """Log integrand, its derivative, |m₁| and I₁/I₀ at ψ; circle of radius r about g; amplitude a, variance v."""
     m = math.sqrt((g - r) ** 2 + 4.0 * g * r * math.cos(0.5 * psi) ** 2)
-    log_i0e, ratio = log_i0e_and_ratio(2.0 * a * m / v)
+    log_i0e, ratio = quick_log_i0e_and_ratio(2.0 * a * m / v)
     half = math.sin(0.5 * (psi - beta))
     value = -2.0 * kappa * half * half - (a - m) ** 2 / v + log_i0e
     pull = a * ratio / m - 1.0 if m > TINY else a * a / v - 1.0
@@ -145,17 +148,25 @@ def sad_pair(
     lack1 = complex(0.0, 0.0)
     square1, square2 = 0.0, 0.0
     cross = complex(0.0, 0.0)
+    # the half angle, turned from node to node
+    c, s = math.cos(0.5 * left), math.sin(0.5 * left)
+    turn_c, turn_s = math.cos(0.5 * step), math.sin(0.5 * step)
+    beta_c, beta_s = math.cos(0.5 * beta), math.sin(0.5 * beta)
     for k in range(intervals + 1):
-        psi = left + k * step
-        value, _, m, ratio = _height(psi, kappa, beta, g, r, a1, v)
-        weight = math.exp(value - top)
+        if k > 0:
+            c, s = c * turn_c - s * turn_s, s * turn_c + c * turn_s
+        half = s * beta_c - c * beta_s
+        m = math.sqrt((g - r) ** 2 + 4.0 * g * r * c * c)
+        log_i0e, ratio = quick_log_i0e_and_ratio(2.0 * a1 * m / v)
+        weight = math.exp(log_i0e - 2.0 * kappa * half * half - (a1 - m) ** 2 / v - top)
         if k == 0 or k == intervals:
             weight *= 0.5
-        sine, cosine = math.sin(psi), math.cos(psi)
-        other = weight * math.exp(-mirror * sine)
+        sine, cosine = 2.0 * s * c, c * c - s * s
+        mirrored = mirror * sine < NOWHERE
+        other = weight * math.exp(-mirror * sine) if mirrored else 0.0
         pull = a1 * ratio / m - 1.0 if m > TINY else a1 * a1 / v - 1.0
         square1 += (weight + other) * ((a1 - m) ** 2 + 2.0 * a1 * m * (1.0 - ratio))
-        for side in range(2):
+        for side in range(2 if mirrored else 1):
             w = weight if side == 0 else other
             turn = complex(cosine, hand * sine if side == 0 else -hand * sine)
             m1 = g + r * turn

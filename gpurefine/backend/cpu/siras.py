@@ -17,12 +17,12 @@ from .jit import njit
 from .rows import Array
 from .sad import DROP, INTERVALS, sad_pair
 
-INNER_INTERVALS = 22
-INNER_DROP = 26.0
+INNER_INTERVALS = 20
+INNER_DROP = 21.0
 FIRST_NODES = 16
 MOST_NODES = 4096
-AGREE = 1e-4
-NEGLIGIBLE = 24.0
+AGREE = 1e-3
+NEGLIGIBLE = 18.0
 """Nodes whose neighbours' logarithms are this far below the top are left out."""
 
 
@@ -126,9 +126,10 @@ def _derivatives(
     gradient: Array, slope: Array, bound: Array,
 ) -> None:
     """Slopes from ⟨u⟩ (3,) and Re⟨u uᵀ⟩ (3, 3), u = C⁻¹(z − μ), and C⁻¹ (3, 3); zero rows for what is missing."""
-    native, main, anomalous = f_calc[0, n], f_calc[1, n], 1j * f_calc[2, n]
+    native, main, anomalous = f_calc[0, n], f_calc[0, n] + f_calc[1, n], 1j * f_calc[2, n]
     both, apart = u[1] + u[2], u[1] - u[2]
-    gradient[0, n] = -2.0 * half * d[0, n] * u[0]
+    # F_N is a part of both means
+    gradient[0, n] = -2.0 * half * (d[0, n] * u[0] + d[1, n] * both)
     gradient[1, n] = -2.0 * half * d[1, n] * both
     gradient[2, n] = 2j * half * d[2, n] * apart
     slope[0, n] = -2.0 * half * (native.conjugate() * u[0]).real
@@ -282,7 +283,8 @@ def siras_kernel(
         c_nn = own_n + noise * sigma[0, n] ** 2
         own1, own2 = each + noise * sigma[1, n] ** 2, each + noise * sigma[2, n] ** 2
         part = 1j * d[2, n] * f_calc[2, n]
-        mu[0], mu[1], mu[2] = d[0, n] * f_calc[0, n], d[1, n] * f_calc[1, n] + part, d[1, n] * f_calc[1, n] - part
+        main = d[1, n] * (f_calc[0, n] + f_calc[1, n])
+        mu[0], mu[1], mu[2] = d[0, n] * f_calc[0, n], main + part, main - part
         both = not (centric[n] or math.isnan(f_obs[1, n]) or math.isnan(f_obs[2, n]))
         row = 2 if math.isnan(f_obs[1, n]) else 1
         c_dd = shared + (own1 if row == 1 else own2)
@@ -320,11 +322,11 @@ def siras_kernel(
                 _derivatives(n, d, s, f_calc, epsilon[n], half, u, uu, inverse, gradient, slope, bound)
             else:
                 share = 4.0 * half * half / errors.shape[0]
-                info[0, n] += share * abs(d[0, n] * u[0]) ** 2
+                info[0, n] += share * abs(d[0, n] * u[0] + d[1, n] * (u[1] + u[2])) ** 2
                 info[1, n] += share * abs(d[1, n] * (u[1] + u[2])) ** 2
                 info[2, n] += share * abs(d[2, n] * (u[1] - u[2])) ** 2
         if centric[n]:
             size = abs(mu[row]) ** 2
             if size > 0.0:
-                info[1, n] *= min(abs(d[1, n] * f_calc[1, n]) ** 2 / size, 1.0)
+                info[1, n] *= min(abs(main) ** 2 / size, 1.0)
                 info[2, n] *= min(abs(part) ** 2 / size, 1.0)

@@ -125,7 +125,8 @@ def joint(
     both = measured[1:].all(axis=0) & ~centric
     row = np.where(measured[1], 1, 2)
     part = 1j * d[2] * f_calc[2]
-    mu = np.array([d[0] * f_calc[0], d[1] * f_calc[1] + part, d[1] * f_calc[1] - part])
+    main = d[1] * (f_calc[0] + f_calc[1])
+    mu = np.array([d[0] * f_calc[0], main + part, main - part])
     c = covariance(np.where(measured, sigma, 0.0), s, epsilon, centric)
     errors = drawn_errors(n, DRAWS_SIRAS, 4) if want_information else np.zeros((0, 4, n), np.complex128)
     cases = [((0, False), both)]
@@ -143,11 +144,12 @@ def joint(
         for x in errors[:, :, k]:
             a = _simulated(mu[:, k], c[:, :, k], s[:, k], epsilon[k], x, case[1])
             u = _moments(case, a, mu[:, k], c[:, :, k])[1]
-            change = np.array([d[0, k] * u[0], d[1, k] * (u[1] + u[2]), d[2, k] * (u[1] - u[2])])
+            by_main = d[1, k] * (u[1] + u[2])
+            change = np.array([d[0, k] * u[0] + by_main, by_main, d[2, k] * (u[1] - u[2])])
             out.information[:, k] += 4.0 * half**2 / len(errors) * np.abs(change) ** 2
         if case[1]:
             size = np.abs(mu[case[0], k]) ** 2
-            for i, x in ((1, d[1, k] * f_calc[1, k]), (2, part[k])):
+            for i, x in ((1, main[k]), (2, part[k])):
                 share = np.divide(np.abs(x) ** 2, size, out=np.ones_like(size), where=size > 0.0)
                 out.information[i, k] *= np.minimum(share, 1.0)
     return out
@@ -188,14 +190,15 @@ def _derivatives(
     for parameter, link in ((0, 0.5 * across), (1, 0.5 * across), (3, across * (1.0 - s[3]))):
         change[parameter, 0, 1:] = change[parameter, 1:, 0] = link
     both, apart = u[1] + u[2], u[1] - u[2]
-    anomalous = 1j * f_calc[2]
-    gradient = -2.0 * half * np.array([d[0] * u[0], d[1] * both, -1j * d[2] * apart])
+    main, anomalous = f_calc[0] + f_calc[1], 1j * f_calc[2]
+    # F_N is a part of both means
+    gradient = -2.0 * half * np.array([d[0] * u[0] + d[1] * both, d[1] * both, -1j * d[2] * apart])
     by_d = -2.0 * half * np.array([
-        (f_calc[0].conj() * u[0]).real, (f_calc[1].conj() * both).real, (anomalous.conj() * apart).real
+        (f_calc[0].conj() * u[0]).real, (main.conj() * both).real, (anomalous.conj() * apart).real
     ])
     by_c = half * np.einsum("pijn,ijn->pn", change, inverse - uu)
     pair = inverse[1, 1] + inverse[2, 2]
-    bound_d = 2.0 * half * np.abs(f_calc) ** 2 * np.array([
+    bound_d = 2.0 * half * np.abs(np.array([f_calc[0], main, anomalous])) ** 2 * np.array([
         inverse[0, 0], pair + 2.0 * inverse[1, 2], pair - 2.0 * inverse[1, 2]
     ])
     product = np.einsum("ijn,pjkn->pikn", inverse, change)
