@@ -108,8 +108,8 @@ def test_maps_of_a_model_as_it_is(example: tuple[Path, Path], tmp_path: Path) ->
 
 def test_steps_from_python_do_what_the_job_does(example: tuple[Path, Path], refined: Any, tmp_path: Path) -> None:
     problem = gpurefine.read(*example, threads=2)
-    result = problem.refine(cycles=CYCLES)
-    assert result.report.cycles[-1].r_free == refined[0].report.cycles[-1].r_free
+    result = problem.refine(cycles=1)
+    assert [c.r_free for c in result.report.cycles] == [c.r_free for c in refined[0].report.cycles[:2]]
     written = result.write(str(tmp_path / "again"))
     assert Path(tmp_path / "again.pdb").read_text()[:6] and written.files
     assert result.files == ()

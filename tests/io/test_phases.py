@@ -12,6 +12,7 @@ from gpurefine.io.reflections import read_data
 from gpurefine.io.symmetry import crystal_from_gemmi, reflection_flags, unique_hkl
 from gpurefine.model.phases import restricted_phase, turned
 from gpurefine.refinement.phase_placement import place_phases
+from gpurefine.target.phase_origin import find_placement
 
 GROUPS = {
     "P 1": (20, 24, 26, 80, 95, 105),
@@ -20,6 +21,7 @@ GROUPS = {
     "P 21 21 21": (25, 28, 31, 90, 90, 90),
     "P 43 21 2": (30, 30, 42, 90, 90, 90),
     "P 31 2 1": (30, 30, 40, 90, 90, 120),
+    "P 31 1 2": (30, 30, 40, 90, 90, 120),
     "R 3 :H": (40, 40, 36, 90, 90, 120),
     "I 21 3": (40, 40, 40, 90, 90, 90),
 }
@@ -102,6 +104,7 @@ MOVES = [
     ("P 21 21 21", (0.5, 0.0, 0.5), True),
     ("P 43 21 2", (0.5, 0.5, 0.0), False),
     ("P 31 2 1", (0.0, 0.0, 0.5), False),
+    ("P 31 1 2", (1 / 3, 2 / 3, 0.5), False),
     ("R 3 :H", (0.0, 0.0, 0.2137), False),
     ("I 21 3", (0.0, 0.0, 0.0), True),
 ]
@@ -142,6 +145,18 @@ def test_origin_and_hand_are_found(make_mtz, name, shift, inverted):
     placed, told = place_phases(data.phases, c, r, f)
     assert agreement(placed, f, c, r.hkl) > 0.75 > agreement(data.phases, f, c, r.hkl) + 0.3
     assert ("in the other hand" in told[0]) == inverted and "⟨cos Δφ⟩ 0." in told[0]
+
+
+def test_noise_is_how_far_chance_reaches():
+    """Standard deviation of the weighted mean cosine of unrelated phases."""
+    c = crystal("P 1")
+    hkl = unique_hkl(c, 4.0)
+    rng = np.random.default_rng(3)
+    n = len(hkl)
+    size, weight = rng.uniform(0.1, 1.0, n), rng.exponential(size=n)
+    placement, _ = find_placement(c, c, hkl, size * np.exp(2j * np.pi * rng.random(n)), np.ones(n, complex), weight)
+    chance = np.cos(2 * np.pi * rng.random((4000, n))) @ (size * weight) / np.sum(size * weight)
+    assert placement.noise == pytest.approx(chance.std(), rel=0.05)
 
 
 def test_phases_of_the_enantiomorphous_group(make_mtz):

@@ -58,6 +58,10 @@ def test_limits_of_twinning(alpha, moment, l_abs):
     assert found[1] == pytest.approx(l_abs, abs=0.012)
 
 
+def test_noise_is_taken_out_of_the_moment():
+    assert statistics(Simulated(d_min=1.9, noise=0.5))[0] == pytest.approx(2.0, abs=0.06)
+
+
 @pytest.mark.parametrize("alpha", [0.15, 0.25, 0.35])
 def test_partial_twins_are_named_with_their_law(alpha):
     data = Simulated(alpha=alpha)
@@ -114,6 +118,25 @@ def test_pseudo_translation():
     assert peak.distance == pytest.approx(np.hypot(30.0, 36.0), abs=2.5)
 
 
+def test_distance_of_a_peak_in_an_oblique_cell():
+    cell = (110.0, 75.0, 45.0, 90.0, 115.0, 90.0)
+    data = Simulated(group="P 1", cell=cell, d_min=4.0)
+    translation = np.array([0.45, 0.5, 0.4])
+    intensity = data.intensity * (1.0 + 0.9 * np.cos(2.0 * np.pi * (data.hkl @ translation)))
+    peak = patterson_peak(data.crystal, data.hkl, intensity / data.epsilon)
+    places = [
+        gemmi.UnitCell(*cell).orthogonalize(gemmi.Fractional(*(translation + np.array((i, j, k))))).length()
+        for i in (-1, 0) for j in (-1, 0) for k in (-1, 0)
+    ]
+    assert peak.distance == pytest.approx(min(places), abs=1.5)
+
+
+def test_pseudo_translation_does_not_look_like_the_opposite_of_twinning():
+    data = Simulated(d_min=1.9, noise=0.005)
+    data.intensity = data.intensity * np.where(data.hkl[:, 0] % 2, 0.1, 1.9)
+    assert local_statistic(data.hkl, data.intensity, ~data.centric) == pytest.approx(0.5, abs=0.012)
+
+
 def test_centring_is_no_pseudo_translation():
     data = Simulated(group="C 2 2 2", cell=(90.0, 75.0, 80.0, 90.0, 90.0, 90.0), d_min=3.0)
     assert patterson_peak(data.crystal, data.hkl, data.intensity / data.epsilon).height < 0.2
@@ -132,10 +155,29 @@ def test_related_pairs_of_a_known_fraction():
     assert related_intensities(pairs[:100], np.ones(100), np.full(100, -1), np.ones(100, dtype=bool)) is None
 
 
+def test_pairs_that_count():
+    """Each once, acentric, and not within the noise; r_noise is what the noise alone makes of pairs that are alike."""
+    rng = np.random.default_rng(6)
+    true = np.tile(rng.exponential(size=20_000) + 1.0, 2)
+    sigma = np.full(40_000, 0.1)
+    intensity = true + sigma * rng.normal(size=40_000)
+    partner = np.concatenate([np.arange(20_000) + 20_000, np.arange(20_000)])
+    acentric = np.arange(40_000) % 20_000 >= 4_000
+    intensity[~acentric] *= rng.exponential(size=8_000)
+    found = related_intensities(intensity, sigma, partner, acentric)
+    assert found.n_pairs == 16_000
+    assert found.r_merge == pytest.approx(found.r_noise, rel=0.03)
+    weak = np.arange(40_000) % 2 == 0
+    assert related_intensities(np.where(weak, 0.1, intensity), sigma, partner, acentric).n_pairs == 8_000
+
+
 def test_strong_shells_end_where_noise_begins():
     s2 = np.linspace(0.01, 0.25, 4000)
     strong = strong_enough(s2, np.full(4000, 10.0), np.where(s2 < 0.13, 1.0, 5.0))
     assert 0.11 < s2[strong].max() < 0.14
+    # what comes behind a weak shell does not count
+    again = strong_enough(s2, np.full(4000, 10.0), np.where((s2 < 0.13) | (s2 > 0.2), 1.0, 5.0))
+    np.testing.assert_array_equal(again, strong)
 
 
 def test_too_few_reflections_say_nothing():

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 from gpurefine.io.symmetry import crystal_from_gemmi, reflection_flags, unique_hkl
-from gpurefine.target.french_wilson import french_wilson, posterior_amplitude, wilson_mean
+from gpurefine.target.french_wilson import french_wilson, posterior_amplitude, wilson_fit, wilson_mean
 
 
 def direct(intensity, sigma, centric, expected):
@@ -77,6 +77,27 @@ def test_wilson_mean_finds_resolution_and_anisotropy(simulated):
     s = hkl @ crystal.frac
     along_c = s[:, 2] ** 2 > 0.8 * crystal.inv_d2(hkl)
     assert abs(np.median(error[along_c])) < 0.15
+
+
+def test_wilson_fit_of_an_oblique_crystal():
+    """Fall-off with every element of B, in a triclinic cell, and ε that many reflections have."""
+    import gemmi
+
+    crystal = crystal_from_gemmi(gemmi.UnitCell(40, 45, 50, 80, 95, 110), gemmi.SpaceGroup("P 1"))
+    hkl = unique_hkl(crystal, 2.0)
+    rng = np.random.default_rng(6)
+    n = len(hkl)
+    centric, epsilon = rng.random(n) < 0.3, rng.choice([1.0, 4.0], n)
+    s = hkl @ crystal.frac
+    b = np.array([[20.0, 8.0, -6.0], [8.0, 35.0, 10.0], [-6.0, 10.0, 50.0]])
+    truth = epsilon * 500 * np.exp(-0.5 * np.einsum("ni,ij,nj->n", s, b, s))
+    intensity = truth * np.where(centric, rng.chisquare(1, n), rng.exponential(1.0, n))
+    found = wilson_fit(crystal, hkl, intensity, np.full(n, 1.0), centric, epsilon)
+    np.testing.assert_allclose(found.b_aniso, b - 35.0 * np.eye(3), atol=2.5)
+    assert found.b_range == pytest.approx(np.ptp(np.linalg.eigvalsh(b)), abs=4.0)
+    error = np.log(found.mean / truth)
+    assert abs(error.mean()) < 0.03 and np.sqrt(np.mean(error**2)) < 0.12
+    assert abs(error[epsilon == 4.0].mean()) < 0.05
 
 
 def test_amplitudes_are_unbiased_over_the_prior(simulated):

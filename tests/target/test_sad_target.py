@@ -114,6 +114,7 @@ def test_derivatives_of_every_row() -> None:
     others = np.setdiff1d(np.arange(1_000), index)
     assert not given.gradient[:, others].any() and (given.information >= 0.0).all()
     assert not given.gradient[1:, bare].any() and not given.information[1:, bare].any()
+    np.testing.assert_allclose(given.information[1], 0.7**2 * given.information[2])
 
 
 def test_maps() -> None:
@@ -135,6 +136,11 @@ def test_maps() -> None:
     assert correlation(lack, f_total[2]) > 0.3 and abs(correlation(lack, f_total[1])) < 0.1
     assert not fan[~paired].any()
     assert (maps.fom >= 0.0).all() and (maps.fom <= 1.0).all() and 0.5 < maps.fom.mean() < 1.0
+    r = likelihood.reflections
+    times = np.where(r.centric, 1.0, 2.0)[r.observed]
+    np.testing.assert_allclose(
+        maps.fwt[r.observed] - times * maps.delfwt[r.observed], (values.d * lacking[0])[r.observed]
+    )
     half = np.arange(6_000) < 3_000
     r = replace(likelihood.reflections, f=np.where(half, likelihood.f_mean, np.nan))
     f, sigma = np.where(half, likelihood.f_obs, np.nan), np.where(half, likelihood.sigma, np.nan)
@@ -160,4 +166,21 @@ def test_phases_are_better_than_the_model_s() -> None:
     # and the figure of merit is the mean cosine of the error
     at = maps.fom > 0.0
     assert np.mean(np.cos(np.angle(best * TRUE[0].conj())[at])) == pytest.approx(np.mean(maps.fom[at]), abs=0.03)
-    assert isinstance(likelihood, SadLikelihood) and (likelihood.amplitudes(values, f_total) > 0.0).all()
+    assert isinstance(likelihood, SadLikelihood)
+    second = np.where(likelihood.unpaired, 0.0, 1j * f_total[1])
+    mates = np.abs(f_total[0] + second), np.abs(f_total[0] - second)
+    np.testing.assert_allclose(likelihood.amplitudes(values, f_total), 0.5 * (mates[0] + mates[1]))
+
+
+def test_a_single_mate_gives_f_without_its_anomalous_part() -> None:
+    """What stays of F″ in the best F′ of reflections of which one mate was measured is nothing on average."""
+    likelihood, f_total, k = simulated(n=6_000, error=0.2)
+    values = likelihood.values(likelihood.fit(f_total, k, None), k)
+    maps = likelihood.coefficients(values, f_total)
+    measured = np.isfinite(likelihood.f_obs)
+    one = (measured.sum(axis=0) == 1) & ~likelihood.unpaired & ~likelihood.reflections.centric
+    sign = np.where(measured[0], 1.0, -1.0)[one]
+    best = (maps.delfwt + values.d * f_total[0])[one]
+    part = 1j * sign * f_total[1, one]
+    left = np.vdot(part, best - TRUE[0][one]).real / np.vdot(part, part).real
+    assert one.sum() > 300 and abs(left) < 0.08

@@ -137,6 +137,7 @@ def test_scale_of_a_derivative() -> None:
     hkl = unique_hkl(crystal, 2.5)
     columns = scale_columns(crystal, hkl)
     np.testing.assert_allclose(columns[:, 1], columns[:, 2])
+    np.testing.assert_allclose(columns[:, 1:4].sum(axis=1), crystal.inv_d2(hkl))
     rng = np.random.default_rng(1)
     calculated = np.exp(rng.normal(3.0, 0.4, len(hkl)))
     truth = np.array([0.7, 1.0, 1.0, -2.0, 0.0, 0.0, 0.0])
