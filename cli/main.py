@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -92,6 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the installed command."""
     from gpurefine.refinement.timing import process_age
 
+    for library in ("OPENBLAS", "MKL"):
+        # matrices are small here; the library's threads would only keep cores from ours while they wait for work
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     code = run(arguments, time.perf_counter() - process_age())
     gc.freeze()  # Python need not search for what can be freed: all of it goes with the process
     sys.exit(code)
