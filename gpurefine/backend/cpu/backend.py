@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numba as nb
 
-from ..ops_information import ShellProducts
 from ..ops_reflections import HostReflections
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
 from .hydrogens import HydrogenOps
+from .information import InformationOps
 from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
@@ -20,7 +20,7 @@ from .twin import TwinOps
 
 
 class CpuBackend(
-    DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
+    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
     HydrogenOps, AdpOps, SolveOps, HostReflections,
 ):
     """Performs every operation of the table on the CPU."""

@@ -14,7 +14,7 @@ from .exponential import LOG2_E
 from .jit import njit
 from .lanes import FLOAT, add3, add5, add_one, clear, weigh
 from .rows import LANES, Array, wrapped
-from .slabs import atoms_of_slabs, plane_ranges, share_planes
+from .slabs import atoms_of_slabs, plane_ranges, scattered, share_planes
 from .sphere import (
     FOR_ATOM,
     FOR_PLANE,
@@ -72,7 +72,8 @@ def spread(
     three = n_gauss == 3
     width = table_width(radius.max(), ww)
     stride = FLOAT * width
-    for slab in nb.prange(len(scratch)):
+    for turn in nb.prange(len(scratch)):
+        slab = scattered(turn, len(scratch))
         amp, rate = scratch[slab, :GAUSSIANS], scratch[slab, GAUSSIANS : 2 * GAUSSIANS]
         at_amp = scratch.ctypes.data + FLOAT * slab * scratch.shape[1]
         at_rate, weights = at_amp + FLOAT * GAUSSIANS, at_amp + FLOAT * 2 * GAUSSIANS
@@ -136,7 +137,8 @@ def spread_tangent(
     three = n_gauss == 3
     width = table_width(radius.max(), ww)
     stride, part = FLOAT * width, FLOAT * width * n_gauss
-    for slab in nb.prange(len(scratch)):
+    for turn in nb.prange(len(scratch)):
+        slab = scattered(turn, len(scratch))
         amp, rate = scratch[slab, :GAUSSIANS], scratch[slab, GAUSSIANS : 2 * GAUSSIANS]
         weight, scaled = scratch[slab, 2 * GAUSSIANS : 3 * GAUSSIANS], scratch[slab, 3 * GAUSSIANS : 4 * GAUSSIANS]
         entries = scratch[slab, 4 * GAUSSIANS + width :]

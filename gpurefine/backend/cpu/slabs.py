@@ -9,6 +9,21 @@ import numpy as np
 from .jit import njit
 from .rows import Array
 
+SHARES = 8
+"""Slabs a thread."""
+
+
+@njit()
+def scattered(turn: int, n_slab: int) -> int:
+    """The slab that is done in this turn.
+
+    A thread is given consecutive turns.  Its slabs then lie all over the cell, and no thread has the dense part of it.
+    """
+    at = np.int64(turn)  # numba counts turns without a sign, and mixing the two kinds makes floating-point numbers
+    if n_slab % SHARES:
+        return at
+    return (at % SHARES) * (n_slab // SHARES) + at // SHARES
+
 
 @njit()
 def plane_ranges(fractional: Array, radius: Array, reciprocal: float, n: int) -> tuple[Array, Array]:
@@ -71,21 +86,27 @@ def atoms_of_slabs(first: Array, last: Array, nu: int, bounds: Array) -> tuple[A
     start = np.zeros(n_slab + 1, np.int64)
     mark = np.full(n_slab, -1, np.int64)
     for a in range(len(first)):
-        for i in range(first[a], last[a] + 1):
-            s = owner[i % nu]
+        u, left = first[a] % nu, last[a] - first[a] + 1
+        while left > 0:  # from slab to slab
+            s = owner[u]
             if mark[s] != a:
                 mark[s] = a
                 start[s + 1] += 1
+            left -= bounds[s + 1] - u
+            u = bounds[s + 1] % nu
     for s in range(n_slab):
         start[s + 1] += start[s]
     fill = start[:-1].copy()
     atom = np.empty(start[-1], np.int64)
     mark[:] = -1
     for a in range(len(first)):
-        for i in range(first[a], last[a] + 1):
-            s = owner[i % nu]
+        u, left = first[a] % nu, last[a] - first[a] + 1
+        while left > 0:
+            s = owner[u]
             if mark[s] != a:
                 mark[s] = a
                 atom[fill[s]] = a
                 fill[s] += 1
+            left -= bounds[s + 1] - u
+            u = bounds[s + 1] % nu
     return start, atom

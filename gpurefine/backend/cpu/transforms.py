@@ -7,8 +7,6 @@ time, which then stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..plans import FourierPlan
 from .pocketfft import transforms
+from .threads import in_chunks
 
 CHUNK = 200_000
 """Grid points transformed at a time along the second and third axis."""
@@ -31,26 +30,10 @@ def columns(plan: FourierPlan) -> tuple[int, int]:
     return min(2 * int(most[1]) + 1, nv), min(int(most[2]), nw // 2) + 1
 
 
-@lru_cache(maxsize=2)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that wait for work: starting new ones takes as long as the transform of a small map."""
-    return ThreadPoolExecutor(threads)
-
-
-def _in_chunks(work: Callable[[slice], None], length: int, chunk: int, threads: int) -> None:
-    """Do ``work`` for all of an axis of this length, ``chunk`` at a time."""
-    slices = [slice(start, min(start + chunk, length)) for start in range(0, length, max(1, chunk))]
-    if threads == 1 or len(slices) == 1:
-        for part in slices:
-            work(part)
-        return
-    list(_pool(threads).map(work, slices))
-
-
 def _first_axis(half: NDArray[np.complex64], is_forward: bool, threads: int) -> None:
     """Transform ``half`` along its first axis in place."""
     fft, columns_of_part = transforms(), -(-half.shape[1] // (4 * threads))
-    _in_chunks(lambda part: fft.complex(half[:, part], 0, is_forward), half.shape[1], columns_of_part, threads)
+    in_chunks(lambda part: fft.complex(half[:, part], 0, is_forward), half.shape[1], columns_of_part, threads)
 
 
 def forward(density: NDArray[np.float32], keep: tuple[int, int], threads: int) -> NDArray[np.complex64]:
@@ -67,7 +50,7 @@ def forward(density: NDArray[np.float32], keep: tuple[int, int], threads: int) -
         out[u, :positive] = rows[:, :positive]
         out[u, positive:] = rows[:, nv - nk + positive :]
 
-    _in_chunks(planes, nu, CHUNK // (nv * nw), threads)
+    in_chunks(planes, nu, CHUNK // (nv * nw), threads)
     _first_axis(out, True, threads)
     return out
 
@@ -91,5 +74,5 @@ def backward(half: NDArray[np.complex64], shape: tuple[int, int, int], threads: 
         fft.complex(rows[:, :, :nl], 1, False)
         fft.to_real(rows, out[u])
 
-    _in_chunks(planes, nu, CHUNK // (nv * nw), threads)
+    in_chunks(planes, nu, CHUNK // (nv * nw), threads)
     return out
