@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .crystal_choice import CrystalChoice
+from .measurements import unique_rows
 from .settings import HIGHER, LOWER, SAME, reindexed
 from .symmetry import AsuRows, asu_hkl, asu_rows, crystal_from_gemmi
 
@@ -66,11 +67,11 @@ def check_symmetry(
     group = choice.file_group
     usable = np.isfinite(values) & np.isfinite(sigmas) & (sigmas > 0.0)
     hkl, values = hkl[usable], values[usable]
-    unique, index, counts = np.unique(hkl, axis=0, return_inverse=True, return_counts=True)
+    unique, index, counts = unique_rows(hkl)
     if choice.setting.relation == HIGHER and group is not None:
         cell = gemmi.UnitCell(*choice.crystal.cell)
         header = crystal_from_gemmi(cell, group) if choice.setting.is_identity else None
-        wider = len(unique) if header is None else len(np.unique(asu_hkl(header, unique), axis=0))
+        wider = len(unique) if header is None else len(unique_rows(asu_hkl(header, unique))[0])
         if len(unique) < 1.3 * wider or header is None:
             raise InputError(
                 f"{path} was merged in {group.xhm()}, a higher symmetry than {choice.crystal.hm} of the model, so that "
@@ -79,7 +80,7 @@ def check_symmetry(
         return [f"{path} holds more reflections than {group.xhm()} has; they are those of {choice.crystal.hm}."]
     if choice.setting.relation != LOWER:
         return []
-    index, several = index.reshape(-1), counts > 1
+    several = counts > 1
     mean = np.bincount(index, weights=values) / counts
     at = several[index]
     total = float(np.abs(values[at]).sum())

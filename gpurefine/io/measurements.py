@@ -145,8 +145,7 @@ def merge(hkl: NDArray[np.int32], value: F64, sigma: F64) -> tuple[Measurements,
     Equivalents with the same value and uncertainty are copies of one measurement (data expanded to a lower symmetry):
     they keep their uncertainty.
     """
-    unique, inverse = np.unique(hkl, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
+    unique, inverse, _ = unique_rows(hkl)
     if len(unique) == len(hkl):
         order = np.argsort(inverse)
         return Measurements(unique, value[order], sigma[order]), 0
@@ -166,17 +165,32 @@ def positions(of: NDArray[np.int32], among: NDArray[np.int32]) -> NDArray[np.int
     """Where each index of ``of`` (n, 3) is in ``among`` (m, 3, unique): (n,) int64, −1 where it is not."""
     if len(among) == 0 or len(of) == 0:
         return np.full(len(of), -1, dtype=np.int64)
-    both = np.concatenate([among, of])
-    low = both.min(axis=0).astype(np.int64)
-    span = both.max(axis=0).astype(np.int64) - low + 1
-
-    def key(hkl: NDArray[np.int32]) -> NDArray[np.int64]:
-        h = hkl.astype(np.int64) - low
-        return np.asarray((h[:, 0] * span[1] + h[:, 1]) * span[2] + h[:, 2])
-
-    keys = key(among)
+    keys, wanted = _keys(among, of)
     order = np.argsort(keys)
-    wanted = key(of)
     at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
     found = order[at]
     return np.where(keys[found] == wanted, found, -1)
+
+
+def unique_rows(hkl: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.intp]]:
+    """The different indices of ``hkl`` (n, 3) in ascending order (m, 3), which of them each is (n,), how often (m,)."""
+    if len(hkl) == 0:
+        return hkl, np.zeros(0, np.intp), np.zeros(0, np.intp)
+    (key,) = _keys(hkl)
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    inverse = np.empty(len(hkl), np.intp)
+    inverse[order] = np.cumsum(new) - 1
+    return hkl[order[new]], inverse, np.bincount(inverse)
+
+
+def _keys(*lists: NDArray[np.int32]) -> list[NDArray[np.int64]]:
+    """One number for each index of lists (n, 3), in the order of h, then k, then l."""
+    low = np.min([hkl.min(axis=0) for hkl in lists], axis=0).astype(np.int64)
+    span = np.max([hkl.max(axis=0) for hkl in lists], axis=0).astype(np.int64) - low + 1
+    keys = []
+    for hkl in lists:
+        h = hkl.astype(np.int64) - low
+        keys.append(np.asarray((h[:, 0] * span[1] + h[:, 1]) * span[2] + h[:, 2]))
+    return keys

@@ -43,8 +43,7 @@ def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
     bonds = topology.bonds
     inside = (bonds.image == 0) & ~bonds.shift.any(axis=1)
     joined = np.concatenate([bonds.atoms[inside], topology.loose.bonds]).astype(np.int64)
-    joined = np.unique(np.sort(joined, axis=1), axis=0)
-    i, j = joined[:, 0], joined[:, 1]
+    i, j = np.divmod(_keys(joined[:, 0], joined[:, 1], n), n)
     source, target = np.concatenate([i, j]), np.concatenate([j, i])
     order = np.lexsort((target, source))
     source, target = source[order], target[order]
@@ -56,13 +55,13 @@ def find_exclusions(topology: Topology, crystal: Crystal) -> Exclusions:
 
     one = _keys(source, target, n)
     s, t = _step(source, target, start, target)
-    two = np.setdiff1d(_keys(s, t, n), one)
+    two = _without(_keys(s, t, n), one)
     s, t = _step(s, t, start, target)
-    three = np.setdiff1d(_keys(s, t, n), np.concatenate([one, two]))
+    three = _without(_without(_keys(s, t, n), one), two)
     key = np.concatenate([one, two, three])
     kind = np.concatenate([
-        np.full(len(one), LEFT_OUT), np.where(np.isin(two, angled), LEFT_OUT, BARE),
-        np.where(np.isin(three, planar), LEFT_OUT, TORSION),
+        np.full(len(one), LEFT_OUT), np.where(_among(two, angled), LEFT_OUT, BARE),
+        np.where(_among(three, planar), LEFT_OUT, TORSION),
     ]).astype(np.int8)
     own = _own_pairs(topology)
     apart = ~np.isin(key, own)
@@ -94,7 +93,26 @@ def _keys(first: NDArray[np.integer], second: NDArray[np.integer], n: int) -> I6
     """Sorted unique low·n + high of pairs of different atoms."""
     low = np.minimum(first, second).astype(np.int64)
     high = np.maximum(first, second).astype(np.int64)
-    return np.unique(low[low < high] * n + high[low < high])
+    return _unique(low[low < high] * n + high[low < high])
+
+
+def _among(keys: I64, others: I64) -> NDArray[np.bool_]:
+    """Which of ``keys`` are among ``others``, which ascend."""
+    if len(others) == 0:
+        return np.zeros(len(keys), bool)
+    at = np.minimum(np.searchsorted(others, keys), len(others) - 1)
+    return np.asarray(others[at] == keys)
+
+
+def _without(keys: I64, others: I64) -> I64:
+    """The ``keys`` that are not among ``others``, which ascend."""
+    return keys[~_among(keys, others)]
+
+
+def _unique(keys: I64) -> I64:
+    """Each key once, in ascending order (NumPy's own goes by a table of all keys, and takes three times as long)."""
+    keys = np.sort(keys)
+    return keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
 
 
 def _step(source: I64, target: I64, start: I64, neighbour: I64) -> tuple[I64, I64]:
@@ -103,7 +121,7 @@ def _step(source: I64, target: I64, start: I64, neighbour: I64) -> tuple[I64, I6
     offset = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
     longer = neighbour[np.repeat(start[target], count) + offset]
     origin = np.repeat(source, count)
-    key = np.unique(origin * (len(start) - 1) + longer)
+    key = _unique(origin * (len(start) - 1) + longer)
     return key // (len(start) - 1), key % (len(start) - 1)
 
 

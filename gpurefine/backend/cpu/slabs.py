@@ -19,7 +19,7 @@ def scattered(turn: int, n_slab: int) -> int:
 
     A thread is given consecutive turns.  Its slabs then lie all over the cell, and no thread has the dense part of it.
     """
-    at = np.int64(turn)  # numba counts turns without a sign, and mixing the two kinds makes floating-point numbers
+    at = int(np.int64(turn))  # numba counts turns without a sign, and mixing the two kinds makes floating-point numbers
     if n_slab % SHARES:
         return at
     return (at % SHARES) * (n_slab // SHARES) + at // SHARES

@@ -32,7 +32,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def in_chunks(work: Callable[[slice], None], length: int, chunk: int, threads: int) -> None:
     """Do ``work`` for all of an axis of this length, ``chunk`` at a time: array code that lets other threads run."""
     slices = [slice(start, min(start + chunk, length)) for start in range(0, length, max(1, chunk))]
-    threads = min(threads, len(slices))
+    threads = max(1, min(threads, len(slices)))
 
     def share(number: int) -> None:
         for part in slices[number::threads]:
