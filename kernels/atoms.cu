@@ -219,9 +219,11 @@ tile_bounds(const int* __restrict__ centre, const float* __restrict__ sphere, co
 }
 
 // scale[0], scale[1]: powers of two with which the largest possible sum fits into 32 and 64 bits; scale[2]: the
-// largest possible sum divided by the highest single density.  One block.
+// largest possible sum divided by the highest single density.  watch[1], if it is watched, is raised to that, and stays
+// not a number once it is.  One block.
 extern "C" __global__ void __launch_bounds__(256)
-choose_scale(const u64* __restrict__ tiles, int n, const int* __restrict__ peak, float* __restrict__ scale) {
+choose_scale(const u64* __restrict__ tiles, int n, const int* __restrict__ peak, float* __restrict__ scale,
+             double* __restrict__ watch) {
     __shared__ u64 space[256];
     u64 most = 0;
     for (int i = threadIdx.x; i < n; i += blockDim.x) most = tiles[i] > most ? tiles[i] : most;
@@ -236,6 +238,7 @@ choose_scale(const u64* __restrict__ tiles, int n, const int* __restrict__ peak,
     scale[0] = ldexpf(1.0f, min(30 - exponent, 126));
     scale[1] = ldexpf(1.0f, min(61 - exponent, 126));
     scale[2] = highest == 0.0 ? 0.0f : float(sum / highest);  // not a number if a density is none
+    if (watch && !(double(scale[2]) <= watch[1]) && watch[1] == watch[1]) watch[1] = double(scale[2]);
 }
 
 // map[i] = fixed[i]/scale, in the same memory.

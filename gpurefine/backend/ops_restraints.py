@@ -256,8 +256,8 @@ class RestraintOps(Protocol):
         """All contacts under ``rules`` among the atoms at ``xyz`` (n, 3) Å and their symmetry mates."""
         ...
 
-    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64) -> float:
-        """Sum of ½ z²; ``z`` (k,) is overwritten with max(0, (critical − d)/σ)."""
+    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
+        """Sum of ½ z²; ``z`` (k,), if it is wanted, is overwritten with max(0, (critical − d)/σ)."""
         ...
 
     def repulsion_derivatives(

@@ -92,7 +92,7 @@ class NonbondedRestraints:
 
     def value(self, xyz: F64) -> float:
         """Σ ½ z² of the listed pairs at ``xyz`` (n, 3) Å."""
-        return self._backend.repulsion(self._listed(), xyz, self._z)
+        return self._backend.repulsion(self._listed(), xyz, None)
 
     def overlaps(self, xyz: F64) -> F64:
         """Critical distance minus distance (k,) Å of the listed pairs, 0 where they do not overlap."""

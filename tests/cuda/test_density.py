@@ -145,6 +145,38 @@ def test_sums_that_32_bits_cannot_hold_take_64() -> None:
     assert launches["fixed32_to_float"] == 1
 
 
+def test_the_host_looks_at_the_bound_with_the_next_sum() -> None:
+    """Later spreads do not wait for it; they take as many bits as the last that was looked at asked for."""
+    made = case(9)
+    many, plan, cuda = piled_up(made, 40), made.transform.density_plan, ops()
+    spread = 20.0 * np.random.default_rng(1).random(many.xyz.shape)
+    apart = replace(many, xyz=np.tile(made.atoms.xyz, (40, 1))[: len(many.weight)] + spread)
+    expected = create("reference").spread(plan, many)
+    launches = cuda.device.launches  # type: ignore[attr-defined]
+    one = cuda.device.upload(np.ones(3))
+
+    def found(atoms: Scatterers) -> int:
+        before = launches.get("fixed64_to_float", 0)
+        dmap = cuda.spread(plan, atoms)
+        if atoms is many:
+            assert rms(np.asarray(dmap) - expected) < 3.0 * F_ERROR * rms(expected)
+        return 64 if launches.get("fixed64_to_float", 0) > before else 32
+
+    assert found(apart) == 32
+    assert found(many) == 32  # coarse, but nothing overflows
+    assert found(apart) == 32
+    assert cuda.sum(one, 3) == 3.0
+    assert found(many) == 64 and found(apart) == 64
+    assert cuda.sum(one, 3) == 3.0
+    assert found(apart) == 64
+    assert cuda.sum(one, 3) == 3.0
+    assert found(apart) == 32
+    cuda.spread(plan, replace(apart, b_iso=np.full(len(apart.weight), np.nan)))
+    with pytest.raises(NumericalError, match="not a finite number"):
+        cuda.sum(one, 3)
+    assert cuda.sum(one, 3) == 3.0
+
+
 def test_the_bound_holds_in_every_tile() -> None:
     """The fixed-point scale comes from a bound on the sum in each tile of 8³ points, for any sign of the shifts."""
     for seed in range(4):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import shim_device
+from refinements import refine
 from shim_device import ShimArray, ShimDevice
 
 from gpurefine.backend import create
 from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.cuda.base import REMEMBERED, DeviceOps
+from gpurefine.config import Config, DataOptions, LikelihoodOptions, RefineOptions
+from gpurefine.refinement.experiment import Experiment
 from gpurefine.target.selection import Selection
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
@@ -105,3 +110,73 @@ def test_a_step_of_the_error_model_takes_down_what_it_reads() -> None:
         np.testing.assert_allclose(getattr(first, name), getattr(expected[0], name), rtol=1e-9, atol=1e-12)
     with pytest.raises(AttributeError):
         _ = first.nothing
+
+
+SMALL = 15_000
+"""Bytes of scalars, parameters on knots and sums over shells that a step may copy; less than one array over reflections
+of the test below."""
+
+PER_ATOM = {
+    # up: position, B, weight, kind (no tensors where no atom has one); down: the gradient and the information
+    "structure_factors": (3 * 8 + 8 + 8 + 4, 0), "value": (0, 0),
+    "linearise": (2 * (3 * 8 + 8 + 8 + 4), 11 * 8 + 8 * 8), "evaluate_fit": (0, 0), "agreement": (0, 0),
+    "update": (0, 0),
+}
+"""Bytes for each atom that may go up and come down."""
+
+
+@pytest.mark.parametrize("measured", ["amplitudes", "intensities"])
+def test_no_array_over_reflections_crosses_in_a_cycle(
+    example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: str
+) -> None:
+    """Bytes that every step of a refinement copies after its first times.
+
+    What a plan keeps does not count, nor the mask's atoms with all symmetry copies.
+    """
+    backend = CudaBackend(Counting())
+    device: Any = backend.device
+    seen: list[tuple[str, int, int]] = []
+    beside, sizes, done = [0], [0, 0], Counter[str]()
+
+    def step(name: str) -> None:
+        method = getattr(Experiment, name)
+
+        def counted(self: Experiment, *arguments: Any, **named: Any) -> Any:
+            up, down, other = device.up, device.down, beside[0]
+            found = method(self, *arguments, **named)
+            sizes[0] = len(self.reflections)
+            if done[name] >= (2 if name == "update" else 1):  # the search for a start of the scale is the host's
+                seen.append((name, device.up - up - (beside[0] - other), device.down - down))
+            done[name] += 1
+            return found
+
+        monkeypatch.setattr(Experiment, name, counted)
+
+    def apart(name: str) -> None:
+        method = getattr(CudaBackend, name)
+
+        def counted(self: Any, *arguments: Any) -> Any:
+            before = device.up
+            made = method(self, *arguments)
+            beside[0] += device.up - before
+            if name == "spread":
+                sizes[1] = len(arguments[1].weight)
+                beside[0] -= device.up - before
+            return made
+
+        monkeypatch.setattr(CudaBackend, name, counted)
+
+    for name in PER_ATOM:
+        step(name)
+    for name in ("fixed", "solvent_mask", "spread"):
+        apart(name)
+    config = Config(
+        str(example[0]), str(example[1]), str(tmp_path / "out"), data=DataOptions(d_min=4.0),
+        refine=RefineOptions(cycles=2, weight="5"),
+        likelihood=LikelihoodOptions(french_wilson=measured == "amplitudes"),
+    )
+    refine(config, backend, monkeypatch)
+    assert {entry[0] for entry in seen} == set(PER_ATOM) and 8 * sizes[0] > SMALL
+    for name, up, down in seen:
+        most_up, most_down = (SMALL + each * sizes[1] for each in PER_ATOM[name])
+        assert up <= most_up and down <= most_down, (name, up, down, sizes)

@@ -114,9 +114,10 @@ class RestraintOps(Threads):
         self.use(3.0 * len(xyz))
         return contacts.find_contacts(xyz, symmetry, rules)
 
-    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64) -> float:
+    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
         """Overlaps z (k,) and ½ Σ z²."""
         p, s = pairs, pairs.symmetry
+        z = np.empty(len(p.first)) if z is None else z
         self.use(0.02 * len(p.first))
         _pairs.overlaps(
             xyz, p.first, p.second, p.op, p.shift, p.critical, p.sigma, s.rotation, s.translation, s.orth, z

@@ -152,7 +152,20 @@ class DeviceOps:
         if n == 0:
             return 0.0
         blocks = min(-(-n // 256), 256)
-        parts, out = self.buffer("sum.parts", blocks, np.float64), self.buffer("sum.out", 1, np.float64)
+        parts, out = self.buffer("sum.parts", blocks, np.float64), self.watch()
         self.device.launch("partial_sums", (blocks,), (256,), (values, parts, np.int32(n)))
-        self.device.launch("column_sums", (1,), (256,), (parts, out, np.int32(blocks), np.int32(1)))
-        return float(self.device.download(out)[0])
+        self.device.launch("column_sums", (1,), (256,), (parts, out[:1], np.int32(blocks), np.int32(1)))
+        total, watched = self.device.download(out)
+        self.watched(float(watched))
+        return float(total)
+
+    def watch(self) -> DeviceArray:
+        """Two float64: a sum, and a number that kernels leave for the host, which sees it with the next sum."""
+        made = self._buffers.get(("watch", np.dtype(np.float64).str))
+        if made is None:
+            made = self.buffer("watch", 2, np.float64)
+            self.device.clear(made)
+        return made
+
+    def watched(self, value: float) -> None:
+        """What to do about the number that kernels have left; 0 at first."""

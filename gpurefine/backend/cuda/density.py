@@ -39,6 +39,14 @@ class _Grid:
     tiles: int
 
 
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """How the densities of a plan are added: for how many atoms that was found out, and what was found."""
+
+    atoms: int = -1
+    mode: int = SUM_INT32
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moving:
     """Scatterers on the device: arrays as in :class:`Scatterers`, and the atoms of either kind in the order of the
@@ -46,7 +54,7 @@ class _Moving:
 
     xyz: DeviceArray
     b_iso: DeviceArray
-    u_aniso: DeviceArray
+    u_aniso: DeviceArray | None
     weight: DeviceArray
     kind: DeviceArray
 
@@ -65,11 +73,24 @@ class _Spheres:
     bound: DeviceArray
 
 
+def _bits(ratio: float, most: float) -> int:
+    """How to add densities of which the largest sum is at most ``ratio`` times the highest of one atom.
+
+    Raises:
+        NumericalError: that is not finite.
+    """
+    if not np.isfinite(ratio):
+        raise NumericalError("An atom's density is not a finite number; a coordinate, B value or shift is damaged.")
+    return SUM_INT32 if ratio <= most else SUM_INT64
+
+
 class DensityOps(MapOps):
     """Spreading and gathering, and exact summation."""
 
     _aniso: NDArray[np.bool_] | None = None
     _lists: tuple[tuple[DeviceArray, int], tuple[DeviceArray, int]]
+    _unseen: tuple[_Sums, ...] = ()
+    """Of the spreads since the host last looked at the bound on their densities."""
 
     def _grid(self, plan: DensityPlan) -> _Grid:
         return self.kept("grid", lambda: self._make_grid(plan), plan)
@@ -90,9 +111,12 @@ class DensityOps(MapOps):
         )
 
     def _atoms(self, atoms: Scatterers) -> _Moving:
+        """All that moves in one copy; tensors only where there are anisotropic atoms."""
+        n, tensors = len(atoms.weight), bool(np.any(atoms.is_aniso))
+        parts = [atoms.xyz.reshape(-1), atoms.b_iso, atoms.weight, *([atoms.u_aniso.reshape(-1)] if tensors else [])]
+        values = self.send("atoms", np.concatenate(parts), np.float64)
         return _Moving(
-            self.send("xyz", atoms.xyz, np.float64), self.send("b_iso", atoms.b_iso, np.float64),
-            self.send("u_aniso", atoms.u_aniso, np.float64), self.send("weight", atoms.weight, np.float64),
+            values[: 3 * n], values[3 * n : 4 * n], values[5 * n :] if tensors else None, values[4 * n : 5 * n],
             self.send("kind", atoms.kind, np.int32),
         )
 
@@ -141,11 +165,16 @@ class DensityOps(MapOps):
             out.append(made)
         return out
 
-    def _accumulate(self, plan: DensityPlan, spheres: list[_Spheres], kernel: str) -> DeviceMap:
-        """Add up what ``kernel`` makes of all spheres, in fixed point unless fast atomics are allowed."""
+    def _accumulate(
+        self, plan: DensityPlan, spheres: list[_Spheres], kernel: str, sums: _Sums | None = None
+    ) -> DeviceMap:
+        """Add up what ``kernel`` makes of all spheres, in fixed point unless fast atomics are allowed.
+
+        ``sums`` has how they were added the last time.
+        """
         n, shape, grid = int(np.prod(plan.shape)), tuple(map(np.int32, plan.shape)), self._grid(plan)
         scale = self.buffer("scale", 3, np.float32)
-        mode = SUM_FLOAT if self.fast_atomics else self._choose_sum(plan, spheres, scale)
+        mode = SUM_FLOAT if self.fast_atomics else self._choose_sum(plan, spheres, scale, sums)
         out = self.new_map(plan.shape)
         target = self.buffer("map64", n, np.int64) if mode == SUM_INT64 else out
         self.device.clear(target)
@@ -162,12 +191,19 @@ class DensityOps(MapOps):
             self.launch("fixed64_to_float", threads, target, out, np.int64(n), scale, block=256)
         return self.finished(out)
 
-    def _choose_sum(self, plan: DensityPlan, spheres: list[_Spheres], scale: DeviceArray) -> int:
+    def _choose_sum(
+        self, plan: DensityPlan, spheres: list[_Spheres], scale: DeviceArray, sums: _Sums | None
+    ) -> int:
         """Set ``scale`` from the largest sum that any point can reach, and say how many bits it takes.
+
+        No scale lets a sum overflow, so that the number of bits is a matter of resolution alone.  The host therefore
+        need not wait for the bound: it takes as many bits as the last time, and looks at the bound with the next sum.
 
         Raises:
             NumericalError: a density is not finite.
         """
+        number = sum(part.m for part in spheres)
+        known, watch = sums is not None and sums.atoms == number, self.watch()
         grid, shape = self._grid(plan), tuple(map(np.int32, plan.shape))
         peak, tiles = self.buffer("peak", 1, np.int32), self.buffer("tiles", grid.tiles, np.uint64)
         self.device.clear(tiles)
@@ -176,15 +212,33 @@ class DensityOps(MapOps):
                 "tile_bounds", part.m, part.centre, part.sphere, part.bound, np.int32(part.m), grid.reach, *shape, peak,
                 tiles,
             )
-        self.device.launch("choose_scale", (1,), (256,), (tiles, np.int32(grid.tiles), peak, scale))
-        ratio = float(self.device.download(scale)[2])
-        if not np.isfinite(ratio):
-            raise NumericalError("An atom's density is not a finite number; a coordinate, B value or shift is damaged.")
-        return SUM_INT32 if ratio <= MOST_INT32 else SUM_INT64
+        self.device.launch(
+            "choose_scale", (1,), (256,),
+            (tiles, np.int32(grid.tiles), peak, scale, watch if known else None),
+        )
+        if known and sums is not None:
+            if sums not in self._unseen:
+                self._unseen = (*self._unseen, sums)
+            return sums.mode
+        mode = _bits(float(self.device.download(scale)[2]), MOST_INT32)
+        if sums is not None:
+            sums.atoms, sums.mode = number, mode
+        return mode
+
+    def watched(self, value: float) -> None:
+        """See the largest bound of the spreads that the host has not looked at yet, and choose for those to come."""
+        if not self._unseen:
+            return
+        unseen, self._unseen = self._unseen, ()
+        self.device.clear(self.watch())
+        for sums in unseen:
+            # back to 32 bits only well below the limit, so that the two do not alternate
+            sums.mode = _bits(value, MOST_INT32 if sums.mode == SUM_INT32 else 0.5 * MOST_INT32)
 
     def spread(self, plan: DensityPlan, atoms: Scatterers) -> DeviceMap:
         """See :class:`gpurefine.backend.ops.DensityOps`."""
-        return self._accumulate(plan, self._spheres(plan, atoms, self._atoms(atoms)), "spread")
+        sums = self.kept("sums", _Sums, plan)
+        return self._accumulate(plan, self._spheres(plan, atoms, self._atoms(atoms)), "spread", sums)
 
     def spread_tangent(
         self, plan: DensityPlan, atoms: Scatterers, v_xyz: Any, v_b: Any, v_u: Any | None = None,
@@ -223,7 +277,7 @@ class DensityOps(MapOps):
         self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int
     ) -> NDArray[np.complex128]:
         """See :class:`gpurefine.backend.ops.DensityOps`."""
-        own, moving = self._symmetry(fourier_plan), self._atoms(atoms)
+        own, moving = self._symmetry(fourier_plan), self._atoms(atoms)  # no tensor is read without anisotropic atoms
         n_scatterer, n_gauss = plan.gauss_a.shape
         if 8 * n_scatterer > 40_000:
             raise DeviceError(f"{n_scatterer} kinds of scatterers are too many for exact sums on a GPU. "

@@ -26,19 +26,19 @@ class DevicePairs:
 class RepulsionOps(GroupOps):
     """The part of :class:`gpurefine.backend.ops_restraints.RestraintOps` on pairs of atoms."""
 
-    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64) -> float:
+    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
         """Overlaps z (k,) and ½ Σ z²."""
         k = len(pairs.first)
         if k == 0:
             return 0.0
         p, n_op = self._pairs_on_device(pairs), len(pairs.symmetry.rotation)
-        out = z if self.device.holds(z) else self.buffer("repulsion.z", k, np.float64)
+        out = z if z is not None and self.device.holds(z) else self.buffer("repulsion.z", k, np.float64)
         self.launch(
             "repulsion_overlaps", k, self.send("repulsion.xyz", xyz, np.float64), p.atoms, p.op, p.shift, p.limits,
             p.symmetry, np.int32(n_op), np.int32(k), out,
         )
         value = self._all_half_squares(out, k)
-        if not self.device.holds(z):
+        if z is not None and out is not z:
             z[:] = self.device.download(out)
         return value
 

@@ -67,12 +67,14 @@ class RestraintOps:
         """Contacts by k-d tree over all images."""
         return contacts.find_contacts(xyz, symmetry, rules)
 
-    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64) -> float:
+    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
         """Overlaps z (k,) and ½ Σ z²."""
         image = bonds_angles.place(xyz[pairs.second], pairs.op, pairs.shift, pairs.symmetry)
         distance = np.linalg.norm(xyz[pairs.first] - image, axis=1)
-        z[:] = np.maximum(0.0, pairs.critical - distance) / pairs.sigma
-        return 0.5 * float(z @ z)
+        overlap = np.maximum(0.0, pairs.critical - distance) / pairs.sigma
+        if z is not None:
+            z[:] = overlap
+        return 0.5 * float(overlap @ overlap)
 
     def repulsion_derivatives(
         self, pairs: Repulsions, xyz: F64, active: I32, owner: I32, gradient: F64, slot: I32 | None,
