@@ -56,7 +56,7 @@ def evaluation(objective: Objective, state: State) -> Callable[[], Any]:
     transform = experiment.transform(atoms)
 
     def call() -> Any:
-        f = transform.structure_factors(atoms)
+        f = transform.own_structure_factors(atoms)
         return f, transform.adjoint(atoms, experiment.evaluate(f[None], experiment.work, True).gradient[0])
 
     return call
@@ -69,7 +69,7 @@ def check(cpu: Any, gpu: Any) -> float:
         SystemExit: it is too large for single precision, so that times would be worthless.
     """
     worst = 0.0
-    for a, b in ((cpu[0], gpu[0]), (cpu[1].xyz, gpu[1].xyz), (cpu[1].b_iso, gpu[1].b_iso)):
+    for a, b in ((cpu[0], np.asarray(gpu[0])), (cpu[1].xyz, gpu[1].xyz), (cpu[1].b_iso, gpu[1].b_iso)):
         worst = max(worst, float(np.linalg.norm(b - a) / max(np.linalg.norm(a), 1e-300)))
     if not worst < AGREEMENT:
         raise SystemExit(f"GPU and CPU differ by {worst:.1e} of the r.m.s. value ({AGREEMENT:.0e} is allowed).")
