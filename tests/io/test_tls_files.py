@@ -11,7 +11,7 @@ import pytest
 from gpurefine.constants import DEGREE
 from gpurefine.errors import InputError
 from gpurefine.io.tls_file import read_tls_file, tls_file_text
-from gpurefine.io.tls_header import mmcif_groups, mmcif_loops, remark3_groups, remark3_lines
+from gpurefine.io.tls_header import holds_total, mmcif_groups, mmcif_loops, remark3_groups, remark3_lines
 from gpurefine.model.tls import N_TLS, ResidueRange, TlsGroups
 
 TLSIN = """\
@@ -88,6 +88,7 @@ def test_tls_file_is_read(tmp_path: Path) -> None:
     ("TLS x\n", "no RANGE"),
     ("\n", "holds no TLS group"),
     ("TLS x\nRANGE 'A 9.' 'A 5.' ALL\n", "ends before it"),
+    ("TLS x\nRANGE 'A 9B' 'A 9A' ALL\n", "ends before it"),
     ("TLS x\nRANGE 'A 1.' 'B 5.' ALL\n", "one for each"),
     ("TLS x\nRANGE 'A 1.'\n", "no range"),
     ("TLS x\nRANGE 'A 1.' 'A 5.' ALL\nT 1 2 3\n", "takes 6 numbers"),
@@ -100,6 +101,28 @@ def test_what_is_wrong_with_a_tls_file_is_told(tmp_path: Path, bad: str, told: s
     with pytest.raises(InputError, match=told) as caught:
         read_tls_file(str(path))
     assert "bad.tls" in str(caught.value)
+
+
+def test_comments_and_lines_that_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "c.tls"
+    path.write_text(TLSIN.replace("0.1882 0.0472", "0.1882 -\n 0.0472").replace("ALL\n", "ALL ! all of it\n"))
+    first, second = read_tls_file(str(path))
+    assert first.values is not None and np.allclose(first.values, SAME, atol=1e-12)
+    assert first.kinds == ("ALL", "ALL") and second.kinds == ("MNC",)
+
+
+@pytest.mark.parametrize(("line", "total"), [
+    ("ATOMIC U VALUES      : RESIDUAL ONLY", False), ("B VALUES REFER TO: U VALUES: WITH TLS ADDED", True),
+    ("ATOM RECORD CONTAINS SUM OF TLS AND RESIDUAL B FACTORS", True),
+    ("ATOM RECORD CONTAINS RESIDUAL B FACTORS ONLY", False), ("HYDROGENS HAVE BEEN ADDED", None),
+])
+def test_what_a_header_says_about_its_b(line: str, total: bool | None) -> None:
+    structure = gemmi.Structure()
+    structure.raw_remarks = [f"REMARK   3  {line}".ljust(80)]
+    assert holds_total(structure, None) is total
+    block = gemmi.cif.Document().add_new_block("x")
+    block.set_pair("_refine.details", gemmi.cif.quote(line))
+    assert holds_total(gemmi.Structure(), block) is total
 
 
 def test_tls_file_round_trip(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ def test_raised_when_bonds_are_too_tight_but_not_above_the_limit() -> None:
     assert next_weight(8.0, 0.45, 0.45, BAND, most=8.5) == 8.5
     assert next_weight(8.0, 0.45, 0.45, BAND, most=8.0) == 8.0
     assert next_weight(4.0, 0.2, 0.2, BAND, most=8.0) == pytest.approx(5.2)
+    assert next_weight(8.0, 0.45, 0.40, BAND) == 8.0, "bonds still give way"
+    assert next_weight(8.0, 0.45, 0.45, BAND, most=4.0) == 8.0, "the limit does not lower it"
 
 
 @pytest.mark.parametrize("rmsz", [None, 0.0, 0.7])
