@@ -28,9 +28,11 @@ from .io.outputs import write_all
 from .io.reflections import DataSet, read_data
 from .io.scattering import form_factors
 from .io.source import resolved
+from .io.strict_ncs import find_copies
 from .io.structure import InputModel, Structure, read_model, structure_crystal
 from .io.topology import ChemicalModel, build_model, update_structure
 from .model.records import CycleRecord, Report
+from .model.strict_ncs import StrictNcs
 from .params.tls import validity
 from .refinement import refine as loop
 from .refinement.anomalous import in_words
@@ -92,7 +94,8 @@ class Problem:
     Attributes:
         config: the options, --source and --hydrogens decided; model, data: what was read; chemistry: atoms and
             restraints; scattering: form factors, and Friedel pairs that are refined against; messages: what the user
-            is to be told; groups: what is refined as one; likelihood: what of the data is refined against.
+            is to be told; groups: what is refined as one; likelihood: what of the data is refined against; ncs:
+            strict symmetry that makes the asymmetric unit out of the atoms.
     """
 
     config: Config
@@ -105,6 +108,7 @@ class Problem:
     messages: tuple[str, ...]
     groups: MovingGroups
     likelihood: LikelihoodInput
+    ncs: StrictNcs | None = None
 
     def refine(self, cycles: int | None = None, progress: Progress | None = None) -> Result:
         """Refine for ``cycles`` cycles (default: as configured); ``progress`` gets sentences and cycle records.
@@ -136,7 +140,7 @@ class Problem:
                 self.backend, self.chemistry.atoms, self.chemistry.topology, self.chemistry.labels, self.data.crystal,
                 self.data.reflections, self.scattering.form_factors, self.config.solvent, options, self.timer,
                 self.scattering.anomalous, self.groups, self.likelihood.measured,
-                self.scattering.derivative,
+                self.scattering.derivative, self.ncs,
             )
         messages = [*self.messages, *told]
         _tell(progress, told)
@@ -241,7 +245,8 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
         chemistry = build_model(model.structure, data.crystal, config.chemistry, config.data.source)
         config, told = decide_displacements(config, chemistry, int(data.reflections.work.sum()))
         groups, chemistry, about_groups = choose_groups(config, model, chemistry)
-        told += about_groups
+        ncs, about_ncs = find_copies(model, chemistry, data.crystal)
+        told += [*about_groups, *about_ncs]
     _tell(progress, [*chemistry.messages, *told])
     if not data.reflections.work.any():
         raise InputError(f"No working reflection is left in {config.data_file}; check the free set and the limits.")
@@ -250,7 +255,8 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
     if data.phases is not None:
         with timer("phases"):
             phases, about_phases = place_by_atoms(
-                backend, data.phases, data.crystal, data.reflections, chemistry.atoms, table
+                backend, data.phases, data.crystal, data.reflections,
+                chemistry.atoms if ncs is None else ncs.atoms(chemistry.atoms), table,
             )
             data = replace(data, phases=phases)
         told += about_phases
@@ -264,7 +270,7 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
     messages = (
         *model.messages, *about_source, *data.messages, *chemistry.messages, *told, *scattering.messages
     )
-    return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups, likelihood)
+    return Problem(config, model, data, chemistry, scattering, backend, timer, messages, groups, likelihood, ncs)
 
 
 def run(

@@ -234,6 +234,10 @@ class RestraintOps(Protocol):
         """
         ...
 
+    def host_blocks(self, blocks: F64) -> F64:
+        """What :meth:`new_blocks` made, as a NumPy array."""
+        ...
+
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
         """Work out where the derivatives of ``terms`` go; ``pairs`` (m, 2) must hold every coupled owner pair."""
         ...

@@ -163,6 +163,7 @@ def _restraints(backend: Backend) -> None:
     pairs = np.array([[i, j] for i in range(4) for j in range(i + 1, 4)], np.int32)
     plan = backend.plan_geometry(terms, owner, pairs)
     gradient, diagonal, off = np.zeros((4, 3)), backend.new_blocks(4, 3), backend.new_blocks(6, 3)
+    backend.host_blocks(diagonal)
     backend.geometry(plan, xyz, gradient, diagonal, off)
     backend.geometry_residuals(plan, xyz)
     if isinstance(backend, HydrogenSolver):

@@ -130,6 +130,11 @@ def _on_list(pairs: FriedelPairs, measured: DataSet, native: DataSet) -> Friedel
 def _sites(path: str, data: DataSet) -> tuple[F64, list[str]]:
     """Sites (k, 5) in fractions of the native's cell, and their elements."""
     model = read_model(path).structure
+    if any(not operator.given for operator in model.ncs):
+        raise InputError(
+            f"{path} holds heavy atoms of one copy and strict non-crystallographic symmetry (MTRIX, _struct_ncs_oper) "
+            "that makes the others: write all heavy atoms (gemmi convert --expand-ncs=new does)."
+        )
     own = structure_crystal(model)
     frac = data.crystal.frac if own is None else own.frac
     rows, names = [], []

@@ -16,7 +16,13 @@ from .symmetry import gemmi_cell, gemmi_group
 
 
 def model_scatterers(structure: gemmi.Structure) -> tuple[Scatterers, list[str]]:
-    """Atoms of the first model as scatterers, occupancies as given, and the elements their kinds index."""
+    """Atoms of the first model as scatterers, occupancies as given, and the elements their kinds index.
+
+    Copies that strict non-crystallographic symmetry makes are among them.
+    """
+    if any(not operator.given for operator in structure.ncs):
+        structure = structure.clone()
+        structure.expand_ncs(gemmi.HowToNameCopiedChain.Dup, merge_dist=0.0)
     atoms = [cra.atom for cra in structure[0].all()]
     names = sorted({atom.element.name for atom in atoms})
     u = np.array([atom.aniso.elements_pdb() for atom in atoms], np.float64).reshape(-1, 6)

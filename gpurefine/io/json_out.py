@@ -61,6 +61,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "d_min": report.d_min,
         "twin": report.twin,
         "tls": tls_json(report.tls),
+        "strict_ncs": report.ncs,
         "occupancies": occupancy_json(report.occupancies),
         "deuterium": deuterium_json(report.deuterium),
         "d_max": report.d_max,

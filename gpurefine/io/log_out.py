@@ -113,6 +113,11 @@ def log_text(
     found = [f"{value:.3f} Å ({name})" for name, value in named if value is not None]
     if found:
         lines.append(f"Coordinate error     {', '.join(found)}")
+    if report.ncs is not None:
+        lines.append(
+            f"Strict NCS           {report.ncs.n_operators} operators; {report.ncs.n_atoms_copy} atoms in the copy, "
+            f"{report.ncs.n_atoms} in the asymmetric unit (hydrogens included)"
+        )
     if report.tls is not None:
         lines += ["", *_section("TLS groups"), *tls_lines(report.tls)]
     if report.occupancies is not None:

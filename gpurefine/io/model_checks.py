@@ -39,7 +39,11 @@ def checked_structure(structure: gemmi.Structure, crystal: Crystal) -> tuple[gem
     st = structure.clone()
     st.cell = gemmi_cell(crystal)
     st.spacegroup_hm = crystal.hm
+    operators = list(st.ncs)
+    st.ncs.clear()  # links to mates are looked for among those of the crystal only
     st.setup_cell_images()
+    for operator in operators:
+        st.ncs.append(operator)
     name = structure.name or "the model"
     if len(st) > 1:
         raise InputError(

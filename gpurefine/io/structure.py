@@ -134,13 +134,6 @@ def _check(structure: gemmi.Structure, path: str) -> None:
         raise InputError(f"{path} has no atoms; give a PDB or mmCIF file with a model.")
     if n_models > 1:
         raise InputError(f"{path} holds {n_models} models; refinement takes one, so write it to a file of its own.")
-    copies = sum(not operation.given for operation in structure.ncs)
-    if copies:
-        raise InputError(
-            f"{path} holds one of {copies + 1} copies that strict non-crystallographic symmetry (MTRIX, "
-            "_struct_ncs_oper) makes the asymmetric unit of, which gpurefine does not expand: write a file with all "
-            "copies (gemmi convert --expand-ncs=new does) and refine that."
-        )
     for cra in structure[0].all():
         atom = cra.atom
         if not np.isfinite([atom.pos.x, atom.pos.y, atom.pos.z, atom.occ, atom.b_iso]).all():

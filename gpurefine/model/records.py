@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .deuterium import DeuteriumResult
 from .occupancy import OccupancyResult
+from .strict_ncs import NcsRecord
 from .tls import TlsResult
 
 
@@ -216,4 +217,5 @@ class Report:
     tls: TlsResult | None = None
     occupancies: OccupancyResult | None = None
     deuterium: DeuteriumResult | None = None
+    ncs: NcsRecord | None = None
     messages: list[str] = field(default_factory=list)

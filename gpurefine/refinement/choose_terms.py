@@ -14,10 +14,11 @@ from ..model.atoms import Atoms
 from ..model.special import SpecialPositions
 from ..model.tensors import TRACE
 from ..params.atomic import IsotropicB
+from ..params.copies import Copies
 from ..params.tensors import B_PER_TRACE, DisplacementTensors, smallest_and_largest
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
-from .terms import IsotropicTerms, TensorTerms, Term
+from .terms import IsotropicTerms, TensorTerms, Term, over
 
 ANISO_FROM = 10.0
 """Working reflections per atom (without hydrogen) from which ``--adp auto`` takes anisotropic atoms: above this,
@@ -74,16 +75,21 @@ def automatic_kind(atoms: Atoms, n_work: int) -> tuple[str, str]:
 
 
 def displacement_terms(
-    chosen: Displacements, special: SpecialPositions, adp: AdpRestraints, backend: Backend
+    chosen: Displacements, special: SpecialPositions, adp: AdpRestraints, backend: Backend, copies: Copies | None = None
 ) -> tuple[list[Term], TensorRestraints | None]:
-    """The parameters with their restraints, and the restraints on tensors where there are any."""
+    """The parameters with their restraints, and the restraints on tensors where there are any.
+
+    Args:
+        adp: of the whole asymmetric unit, which has ``copies`` of the atoms where there is strict symmetry.
+    """
     atoms = chosen.atoms
     if chosen.kind == "iso":
-        return [Term(IsotropicB(atoms.parent, atoms.is_aniso.copy()), IsotropicTerms(adp))], None
+        return [Term(IsotropicB(atoms.parent, atoms.is_aniso.copy()), over(IsotropicTerms(adp), copies, backend))], None
     if chosen.kind in ("aniso", "mixed"):
         kind = DisplacementTensors.of(atoms.parent, atoms.is_aniso, special)
-        tensors = TensorRestraints(adp, special, atoms.is_aniso, backend)
-        return [Term(kind, TensorTerms(tensors, atoms.is_aniso))], tensors
+        is_aniso = atoms.is_aniso if copies is None else copies.ncs.each(atoms.is_aniso)
+        tensors = TensorRestraints(adp, special, is_aniso, backend)
+        return [Term(kind, over(TensorTerms(tensors, is_aniso), copies, backend))], tensors
     return [], None
 
 

@@ -29,7 +29,9 @@ def coordinate_error(objective: Objective, state: State, final: CycleRecord) -> 
     scale = completeness ** (-1.0 / 3.0) * r.d_min
     by_r = math.sqrt(n_atom / spare) * scale * final.r_work if spare > 0 and final.r_work is not None else None
     by_free = math.sqrt(n_atom / n_obs) * scale * final.r_free if final.r_free is not None and n_obs else None
-    information = experiment.information(objective.scatterers(state.values)).xyz[refined]
+    whole = experiment.information(objective.scatterers(state.values))
+    information = whole.xyz if objective.copies is None else objective.copies.blocks(whole.xyz)
+    information = information[refined]
     mean = float(np.mean(np.trace(information, axis1=1, axis2=2)) / 3.0) if len(information) else 0.0
     by_likelihood = 1.0 / math.sqrt(mean) if mean > 0.0 else None
     return CoordinateError(by_r, by_free, by_likelihood)

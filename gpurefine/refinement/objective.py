@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.ops_reflections import Array
-from ..backend.plans import Scatterers
+from ..backend.plans import AtomInformation, DensityGradient, Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
 from ..optimise.eigen_filter import filtered
 from ..optimise.gauss_newton import LinearBlock, StepOutcome
+from ..params.copies import Copies
 from ..params.values import AtomValues, Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
@@ -70,6 +71,8 @@ class Objective:
         damping: factor on the X-ray blocks; length: part of the full step that is tried first.
         overall_b: the overall scale's B goes to the atoms; search_mask: radii of the solvent mask are searched for;
         notes: what the user is to be told of that.
+        copies: strict symmetry that makes the atoms of the asymmetric unit out of ``atoms``; the restraints and
+            ``topology`` are those of all copies then, values and parameters those of the one.
     """
 
     backend: Backend
@@ -90,6 +93,7 @@ class Objective:
     overall_b: bool = False
     search_mask: bool = False
     notes: list[str] = field(default_factory=list)
+    copies: Copies | None = None
     _known: tuple[AtomValues, float] | None = None
 
     @property
@@ -123,8 +127,21 @@ class Objective:
         return values if sites is None else replace(values, deuterium=sites.start)
 
     def scatterers(self, values: AtomValues) -> Scatterers:
-        """The atoms as the density operations take them."""
-        return self.composition.scatterers(values)
+        """The atoms of the asymmetric unit as the density operations take them."""
+        atoms = self.composition.scatterers(values)
+        return atoms if self.copies is None else self.copies.scatterers(atoms)
+
+    def whole(self, values: AtomValues) -> AtomValues:
+        """The atoms of the asymmetric unit."""
+        return values if self.copies is None else self.copies.values(values)
+
+    def of_one_copy(
+        self, slope: DensityGradient, information: AtomInformation
+    ) -> tuple[DensityGradient, AtomInformation]:
+        """Derivatives by ``atoms`` from those by all atoms of the asymmetric unit."""
+        if self.copies is None:
+            return slope, information
+        return self.copies.gradient(slope), self.copies.information(information)
 
     def state(self, values: AtomValues) -> State:
         """A model with its structure factors."""
@@ -138,11 +155,12 @@ class Objective:
     def list_contacts(self, values: AtomValues) -> None:
         """Rebuild the lists of non-bonded and displacement pairs; they stay as they are within a cycle."""
         with self.timer("contacts"):
-            contacts = self.nonbonded.update(values.xyz)
+            xyz = self.whole(values).xyz
+            contacts = self.nonbonded.update(xyz)
             motion = self.composition.group_b(values)
             if motion is not None:
-                self.adp.motion = motion
-            self.adp.update(values.xyz, contacts)
+                self.adp.motion = motion if self.copies is None else self.copies.ncs.each(motion)
+            self.adp.update(xyz, contacts)
             self._known = None
 
     def restraints(self, values: AtomValues) -> float:
@@ -180,6 +198,7 @@ class Objective:
         values = state.values
         by_occupancy = any(term.kind.by_occupancy for term in self.terms)
         slope, information = self.experiment.linearise(self.scatterers(values), state.f_calc, by_occupancy)
+        slope, information = self.of_one_copy(slope, information)
         slope = self.composition.by_values(values, slope)
         blocks: list[LinearBlock] = []
         with self.timer("restraints"):

@@ -133,9 +133,12 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
     with objective.timer("statistics"):
         work, free = experiment.work, experiment.free
         agreed, tested = experiment.agreement()
+        whole, is_aniso = objective.whole(state.values), objective.composition.is_aniso
+        if objective.copies is not None:
+            is_aniso = objective.copies.ncs.each(is_aniso)
         refinement.restraints = restraint_statistics(
-            state.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, state.b_iso,
-            objective.tensors, tensors_of(state.values, objective.composition.is_aniso),
+            whole.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, whole.b_iso,
+            objective.tensors, tensors_of(whole, is_aniso),
         )
         by_kind = {record.kind: record for record in refinement.restraints}
         bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))

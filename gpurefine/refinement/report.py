@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.records import AnisotropyRecord, Report, ScaleRecord
+from ..model.strict_ncs import NcsRecord
 from ..params.tensors import smallest_and_largest
 from ..restraints.statistics import restraint_outliers
 from .agreement import statistics_shells
 from .coordinate_error import coordinate_error
 from .experiment import Experiment
 from .maps import map_coefficients
+from .ncs_contacts import told_once
 from .refine import Refinement
 from .statistics import shell_table
 
@@ -67,9 +69,15 @@ def final_report(
         shell = statistics_shells(r.inv_d2, r.observed, len(experiment.free))
         heavy = ~objective.atoms.is_hydrogen
         total_b = objective.composition.total(state.values).b_iso
+        copies, ncs = objective.copies, None
+        if copies is not None:
+            labels = copies.ncs.labels(labels)
+            ncs = NcsRecord(len(copies.ncs) - 1, copies.n, copies.n * len(copies.ncs))
         outliers = restraint_outliers(
-            state.xyz, objective.topology, labels, objective.geometry, objective.nonbonded
+            objective.whole(state.values).xyz, objective.topology, labels, objective.geometry, objective.nonbonded
         )
+        if copies is not None:
+            outliers = told_once(outliers, copies.ncs, labels)
         return Report(
             cycles=refinement.cycles,
             shells=shell_table(experiment, fit, shell, maps.fom),
@@ -88,5 +96,6 @@ def final_report(
             device=device,
             anisotropy=anisotropy(state.values.u_aniso[heavy & objective.composition.is_aniso]),
             timing=objective.timer.seconds,
+            ncs=ncs,
             messages=messages,
         )

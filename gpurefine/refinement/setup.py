@@ -15,8 +15,10 @@ from ..model.atoms import Atoms
 from ..model.crystal import Crystal
 from ..model.measured import Measured
 from ..model.reflections import Reflections
+from ..model.strict_ncs import StrictNcs
 from ..model.topology import Topology
 from ..params.atomic import Positions
+from ..params.copies import Copies
 from ..params.deuterium import DeuteriumFractions
 from ..params.values import Composition
 from ..restraints.adp import AdpRestraints
@@ -29,10 +31,11 @@ from .choose_likelihood import choose_likelihood
 from .choose_terms import choose_displacements, displacement_terms
 from .experiment import Experiment
 from .groups import MovingGroups, rigid_stages, start_occupancies, tls_stage
+from .ncs_contacts import too_near
 from .objective import Objective
 from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
-from .terms import FractionTerms, PositionTerms, Stage, Term
+from .terms import FractionTerms, PositionTerms, Stage, Term, over
 from .timing import Timer
 from .tls_start import start_motion
 
@@ -75,13 +78,14 @@ def build_objective(
     groups: MovingGroups | None = None,
     measured: Measured | None = None,
     derivative: Derivative | None = None,
+    ncs: StrictNcs | None = None,
 ) -> tuple[Objective, list[str]]:
     """Everything a refinement needs, and what the user is to be told.
 
     Args:
         labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss) of every row of
             structure factors; anomalous: Friedel pairs to refine against; groups: what is refined as one;
-            measured: prior phases and twin laws.
+            measured: prior phases and twin laws; ncs: makes the asymmetric unit out of the atoms.
     """
     groups = MovingGroups() if groups is None else groups
     messages: list[str] = []
@@ -102,10 +106,13 @@ def build_objective(
     if groups.occupancies is not None:
         atoms, occupancies = start_occupancies(atoms, groups.occupancies)
         chosen = replace(chosen, atoms=atoms)
+    # scattering, solvent and restraints are those of the asymmetric unit, parameters those of one copy
+    copies = None if ncs is None else Copies(ncs, len(atoms))
+    everything, everywhere = (atoms, topology) if ncs is None else (ncs.atoms(atoms), ncs.topology(topology))
     with timer("plan"):
         likelihood = choose_likelihood(backend, crystal, reflections, anomalous, measured, derivative)
         experiment = Experiment(
-            backend, crystal, reflections, likelihood, form_factors, solvent_radii(atoms, topology, solvent),
+            backend, crystal, reflections, likelihood, form_factors, solvent_radii(everything, everywhere, solvent),
             solvent.scale, solvent.solvent, solvent.shrink_radius, timer,
         )
         if not likelihood.uses_free:
@@ -114,18 +121,20 @@ def build_objective(
             messages.append(
                 f"Warning: {reason}; model error is estimated from the working reflections, which makes it too small."
             )
-        geometry = GeometryRestraints(topology, crystal, backend)
-        nonbonded = NonbondedRestraints(topology, crystal, backend)
-        adp = AdpRestraints(topology, crystal, backend, options.adp_weight)
+        geometry = GeometryRestraints(everywhere, crystal, backend)
+        nonbonded = NonbondedRestraints(everywhere, crystal, backend)
+        adp = AdpRestraints(everywhere, crystal, backend, options.adp_weight)
+        if copies is not None:
+            messages += too_near(nonbonded.update(everything.xyz), copies.ncs, labels, atoms.is_hydrogen)
         terms = []
         if not options.fix_xyz:
-            held = kept_positions(topology, given)
+            held = kept_positions(everywhere, given if ncs is None else ncs.positions(given))
             if groups.rigid is not None and len(held):
                 messages.append("Atoms without restraints are not held in place after rigid-body refinement.")
-                held = no_positions(topology)
+                held = no_positions(everywhere)
             positions = PositionTerms(geometry, nonbonded, held)
-            terms.append(Term(Positions(topology.parent, special), positions))
-        displacements, tensors = displacement_terms(chosen, special, adp, backend)
+            terms.append(Term(Positions(topology.parent, special), over(positions, copies, backend)))
+        displacements, tensors = displacement_terms(chosen, special, adp, backend, copies)
         terms += displacements
         if occupancies is not None:
             terms.append(Term(occupancies))
@@ -143,9 +152,9 @@ def build_objective(
         if groups.rigid is not None:
             stages = (*rigid_stages(groups.rigid, atoms.xyz, reflections.d_min), *stages)
         objective = Objective(
-            backend=backend, atoms=atoms, topology=topology, experiment=experiment,
+            backend=backend, atoms=atoms, topology=everywhere, experiment=experiment,
             composition=Composition.of(atoms, tls, groups.deuterium), stages=stages, stage=stages[0], geometry=geometry,
             nonbonded=nonbonded, adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
-            overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask,
+            overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask, copies=copies,
         )
     return objective, messages

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix
+from ..backend.ops_restraints import RestraintOps
+from ..params.copies import Copies
 from ..params.kind import ParameterKind
 from ..params.tensors import tensors_of
 from ..params.values import AtomValues
@@ -108,6 +110,30 @@ class FractionTerms:
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient (s, 1) and blocks of side 1."""
         return RestraintSlope(self.restraints.gradient(values.deuterium)[:, None], [self.restraints.curvature()])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OverCopies:
+    """Restraints on the atoms of all copies that strict symmetry makes, as restraints on those of the one copy."""
+
+    inner: KindRestraints
+    copies: Copies
+    backend: RestraintOps
+
+    def value(self, values: AtomValues) -> float:
+        """Their sum over all copies."""
+        return self.inner.value(self.copies.values(values))
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient and curvature by the parameters of the one copy."""
+        found = self.inner.linearise(self.copies.values(values))
+        matrices = [self.copies.matrix(matrix, self.backend) for matrix in found.matrices]
+        return RestraintSlope(self.copies.vectors(found.gradient), matrices)
+
+
+def over(restraints: KindRestraints, copies: Copies | None, backend: RestraintOps) -> KindRestraints:
+    """The restraints as those on the atoms of one copy, where there are ``copies``."""
+    return restraints if copies is None else OverCopies(restraints, copies, backend)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

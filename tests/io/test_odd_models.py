@@ -8,6 +8,7 @@ from chemistry_cases import CELL, add_atom, build, lone, monomer, piece, structu
 from gpurefine.config import ChemistryOptions
 from gpurefine.errors import InputError
 from gpurefine.io.model_out import pdb_misfit
+from gpurefine.io.strict_ncs import find_copies
 from gpurefine.io.structure import read_model, structure_crystal
 from gpurefine.io.topology import build_model, update_structure
 
@@ -63,18 +64,22 @@ def test_more_atoms_and_residues_than_the_columns_hold(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["pdb", "cif"])
-def test_strict_ncs_that_is_not_given_is_refused(tmp_path, kind):
+def test_strict_ncs_makes_copies_where_they_are_not_given(tmp_path, kind):
     st = piece(59, 60)
     for given in (True, False):
         st.ncs.clear()
         turn = gemmi.Transform(gemmi.Mat33([[-1, 0, 0], [0, -1, 0], [0, 0, 1]]), gemmi.Vec3(10, 10, 0))
-        st.ncs.append(gemmi.NcsOp(turn, "1", given))
+        st.ncs.append(gemmi.NcsOp(turn, "2", given))
         name = written(st, tmp_path, kind)
+        chemistry = from_file(name, hydrogens="drop")
+        crystal = structure_crystal(read_model(name).structure)
+        ncs, messages = find_copies(read_model(name), chemistry, crystal)
+        assert len(chemistry.atoms) == 13 and len(messages) == 1
         if given:
-            assert len(from_file(name, hydrogens="drop").atoms) == 13
+            assert ncs is None and "1 operators" in messages[0] and "not applied" in messages[0]
         else:
-            with pytest.raises(InputError, match=r"one of 2 copies .*MTRIX.*expand-ncs"):
-                read_model(name)
+            assert ncs.names == ("1", "2") and len(ncs.atoms(chemistry.atoms)) == 26
+            assert ncs.positions(np.array([[1.0, 2.0, 3.0]]))[1] == pytest.approx([9.0, 8.0, 3.0])
 
 
 @pytest.mark.parametrize("kind", ["pdb", "cif"])

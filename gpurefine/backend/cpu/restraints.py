@@ -32,6 +32,10 @@ class RestraintOps(Threads):
         """Zeros (n, side, side)."""
         return np.zeros((n, side, side))
 
+    def host_blocks(self, blocks: F64) -> F64:
+        """The blocks themselves."""
+        return blocks
+
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
         """Index tables and working memory of ``terms``."""
         return build_geometry_plan(terms, owner, pairs)

@@ -56,6 +56,12 @@ class ExchangeOps(DeviceOps):
             self.device.clear(made)
         return made
 
+    def host_blocks(self, blocks: Any) -> Any:
+        """The blocks copied from the device."""
+        if not self.device.holds(blocks):
+            return blocks
+        return self.device.download(blocks) if blocks.size else np.zeros(blocks.shape)
+
     def counter(self) -> DeviceArray:
         """The counter by which blocks find out which of them is the last; every kernel leaves it at 0."""
         if self._counter is None:

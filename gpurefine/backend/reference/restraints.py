@@ -30,6 +30,10 @@ class RestraintOps:
         """Zeros (n, side, side)."""
         return np.zeros((n, side, side))
 
+    def host_blocks(self, blocks: F64) -> F64:
+        """The blocks themselves."""
+        return blocks
+
     def plan_geometry(self, terms: GeometryTerms, owner: I32, pairs: I32) -> GeometryPlan:
         """The plan all backends share; here only the terms, owners and pairs are used."""
         return build_geometry_plan(terms, owner, pairs)
