@@ -11,7 +11,8 @@ from gpurefine.io.phases import read_phases
 from gpurefine.io.reflections import read_data
 from gpurefine.io.symmetry import crystal_from_gemmi, reflection_flags, unique_hkl
 from gpurefine.model.phases import restricted_phase, turned
-from gpurefine.refinement.phase_placement import place_phases
+from gpurefine.model.reflections import Reflections
+from gpurefine.refinement.phase_placement import normalised_amplitudes, place_phases
 from gpurefine.target.phase_origin import find_placement
 
 GROUPS = {
@@ -157,6 +158,21 @@ def test_noise_is_how_far_chance_reaches():
     placement, _ = find_placement(c, c, hkl, size * np.exp(2j * np.pi * rng.random(n)), np.ones(n, complex), weight)
     chance = np.cos(2 * np.pi * rng.random((4000, n))) @ (size * weight) / np.sum(size * weight)
     assert placement.noise == pytest.approx(chance.std(), rel=0.05)
+
+
+def test_normalised_amplitudes_have_a_mean_square_of_one():
+    """At any resolution, ε taken out; nothing where nothing was measured."""
+    rng = np.random.default_rng(3)
+    n = 6000
+    s2, epsilon = rng.uniform(0.01, 0.25, n), rng.choice([1.0, 4.0], n)
+    f = np.sqrt(epsilon * rng.exponential(size=n)) * 50.0 * np.exp(-10.0 * s2)
+    f[::7] = np.nan
+    no = np.zeros(n, bool)
+    found = normalised_amplitudes(Reflections(np.zeros((n, 3), np.int32), s2, no, epsilon, f, 0.1 * f, no))
+    seen = np.isfinite(f)
+    assert not found[~seen].any()
+    for part in (s2 < 0.05, s2 > 0.2, epsilon == 4.0):
+        assert np.mean(found[seen & part] ** 2) == pytest.approx(1.0, abs=0.12)
 
 
 def test_phases_of_the_enantiomorphous_group(make_mtz):

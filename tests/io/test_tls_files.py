@@ -105,7 +105,7 @@ def test_what_is_wrong_with_a_tls_file_is_told(tmp_path: Path, bad: str, told: s
 
 def test_comments_and_lines_that_go_on(tmp_path: Path) -> None:
     path = tmp_path / "c.tls"
-    path.write_text(TLSIN.replace("0.1882 0.0472", "0.1882 -\n 0.0472").replace("ALL\n", "ALL ! all of it\n"))
+    path.write_text(TLSIN.replace("0.1882 0.0472", "0.1882 -\n 0.0472").replace("3.125", "3.125 # centre"))
     first, second = read_tls_file(str(path))
     assert first.values is not None and np.allclose(first.values, SAME, atol=1e-12)
     assert first.kinds == ("ALL", "ALL") and second.kinds == ("MNC",)

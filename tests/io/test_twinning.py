@@ -12,6 +12,7 @@ from gpurefine.io.symmetry import asu_hkl, crystal_from_gemmi, unique_hkl
 from gpurefine.io.twinning import (
     ABSENT,
     UNLISTED,
+    LawStatistics,
     closed,
     consistent_free,
     free_disagreements,
@@ -20,6 +21,7 @@ from gpurefine.io.twinning import (
     possible_laws,
     twinning,
 )
+from gpurefine.target.data_quality import RelatedIntensities
 
 CASES = {
     "P 43": ((30, 30, 42, 90, 90, 90), 1),
@@ -155,6 +157,13 @@ def test_statistics_of_a_made_twin():
         assert found.related.fraction == pytest.approx(fraction, abs=0.03)
         assert found.related.r_merge == pytest.approx(0.5 * (1 - 2 * fraction), abs=0.05)
     assert "-h,k,-l (R_merge 0.1" in found.words() and not found.refuted
+
+
+@pytest.mark.parametrize(("r_merge", "refuted"), [(0.51, True), (0.49, False), (None, False)])
+def test_a_law_that_relates_nothing_is_refuted(r_merge, refuted):
+    c = crystal("P 43")
+    related = None if r_merge is None else RelatedIntensities(r_merge, 0.1, 0.0, 500)
+    assert LawStatistics(possible_laws(c)[0], 0.0, related).refuted == refuted
 
 
 def test_the_real_twin(case_folder):

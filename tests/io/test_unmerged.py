@@ -148,6 +148,9 @@ def test_statistics(tmp_path):
     # CC* is the correlation of the merged data with the truth
     assert o.cc_star == pytest.approx(np.corrcoef(mean, [truth(h[None, :3] * (-1 if h[3] else 1))[0] for h in
                                       np.unique(named, axis=0)])[0, 1], abs=0.02)  # fmt: skip
+    d = CRYSTAL.inv_d2(unique_hkl(CRYSTAL, 2.5)) ** -0.5
+    assert (o.d_max, o.d_min) == (pytest.approx(d.max(), rel=1e-5), pytest.approx(d.min(), rel=1e-5))
+    assert all(s.d_max > s.d_min for s in merging.shells)
     assert sum(s.observations for s in merging.shells) == len(hkl) and len(merging.shells) > 1
     assert all(a.d_min >= b.d_max - 1e-6 for a, b in zip(merging.shells, merging.shells[1:], strict=False))
 

@@ -42,6 +42,8 @@ def test_cruickshank(refined: Any) -> None:
     assert error.esu_free_r == pytest.approx(
         np.sqrt(n / r.observed.sum()) * full ** (-1 / 3) * final.r_free * r.d_min, rel=1e-9
     )
+    known = refined.objective.experiment.information(refined.objective.scatterers(refined.state.values)).xyz
+    assert error.esu_ml == pytest.approx(np.mean([known[:, k, k] for k in range(3)]) ** -0.5, rel=1e-6)
     assert error.esu_ml is not None and 0.2 < error.esu_ml / error.esu_free_r < 2.0
 
 
