@@ -240,8 +240,7 @@ class AnomalousOptions:
     refine_fdoubleprime: bool = option(False, "Refine f'' of the elements that have most of it, one number an element.")
     derivative_data: str | None = option(
         None, "Friedel pairs of an isomorphous derivative of the native MODEL and DATA (SIRAS); --wavelength "
-        "is then the derivative's. Provisional: on the case measured R_free was higher than from the native "
-        "amplitudes alone.", metavar="FILE",
+        "is then the derivative's.", metavar="FILE",
     )
     derivative_model: str | None = option(None, "Heavy atoms that the derivative has in addition.", metavar="FILE")
 

@@ -84,10 +84,6 @@ def with_derivative(
         f"Derivative: {len(sites)} heavy-atom sites of {options.derivative_model}; f′ and f″ at {wavelength:.4f} Å in "
         f"electrons: {listed}."
     )
-    told.append(
-        "SIRAS is provisional: on the one case measured it gave a higher R_free than the native amplitudes alone; "
-        "compare with a run without --derivative-data."
-    )
     _, second = anomalous_factors(elements, wavelength, given)
     return Scattering((plain, imaginary_gaussians(second)), None, tuple(told), derivative)
 
