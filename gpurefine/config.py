@@ -116,8 +116,14 @@ class SolventOptions:
     optimise_mask: bool = option(
         False, "Search for the probe and shrink radii that fit the working reflections best before the first cycle."
     )
+    refine_solvent: bool = option(
+        False, "Refine k_mask (k_sol and B_sol with --scale simple) with the atoms by the likelihood, from the first "
+        "fit on; without it they are fitted to amplitudes in every cycle, which leads to lower R factors.",
+    )
 
     def __post_init__(self) -> None:
+        if self.refine_solvent and self.solvent not in ("mask", "both"):
+            raise UsageError(f"--refine-solvent refines the solvent mask, which --solvent {self.solvent} has not.")
         for name in ("probe_radius", "ion_probe_radius", "shrink_radius"):
             if not 0.0 <= getattr(self, name) <= 3.0:
                 raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 3 Å.")

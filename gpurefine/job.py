@@ -194,7 +194,7 @@ class Problem:
                 not values.u_aniso.any(), values.u_aniso,
                 None if self.groups.occupancies is None else values.occ, deuterium,
             )
-            messages += in_words(state.objective.experiment, self.scattering.anomalous, self.scattering.derivative)
+            messages += in_words(state.objective, self.scattering.anomalous, self.scattering.derivative)
             device = f"{self.backend.name}, {self.backend.threads} threads"
             report = final_report(state, self.chemistry.labels, self.data.free_value, device, list(messages))
         solvent, change = self.config.solvent, state.objective.experiment.probe_change

@@ -28,10 +28,14 @@ THINNED = 10000
 
 
 class ScaleFit:
-    """One fit: the working reflections of a :class:`Scaling` and the model's contributions there."""
+    """One fit: the working reflections of a :class:`Scaling` and the model's contributions there.
+
+    ``hold_mask``: k_mask stays as it is.
+    """
 
     def __init__(
-        self, scaling: Scaling, place: FitPlace, f_obs: F64, f_protein: Array, f_mask: Array | None
+        self, scaling: Scaling, place: FitPlace, f_obs: F64, f_protein: Array, f_mask: Array | None,
+        hold_mask: bool = False,
     ) -> None:
         """Take what ``place`` needs of f_obs, f_protein and f_mask (n,)."""
         take = scaling.backend.take
@@ -44,6 +48,7 @@ class ScaleFit:
         self.s2 = self.s**2
         self._common, self._mask_hats, self._iso_hats = place.common, place.mask_hats, place.iso_hats
         self._sum = float(self.f_obs.sum())
+        self.hold_mask = hold_mask
 
     def thinned(self) -> ScaleFit:
         """The same fit on at most :data:`THINNED` reflections, evenly taken."""
@@ -88,9 +93,9 @@ class ScaleFit:
                 babinet = [-decay * inverse, 0.25 * s2 * scale.babinet_k * decay * inverse]
                 common = np.column_stack([common, *babinet])
                 names += ["babinet_k", "babinet_b"]
-            smooth_mask = self.has_mask and scale.mask_knots is not None
+            smooth_mask = self.has_mask and scale.mask_knots is not None and not self.hold_mask
             smooth_iso = scale.iso_knots is not None
-            if self.has_mask and not smooth_mask:
+            if self.has_mask and not smooth_mask and not self.hold_mask:
                 decay = np.exp(-0.25 * scale.b_sol * s2)
                 by_mask = [decay, -0.25 * s2 * scale.k_sol * decay]
                 names += ["k_sol", "b_sol"]

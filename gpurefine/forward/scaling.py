@@ -98,6 +98,14 @@ class Scaling:
     backend: Backend
     _places: list[FitPlace] = field(init=False, default_factory=list)
 
+    def by_mask(self, scale: Scale) -> F64:
+        """∂k_mask/∂x (p, n): x the values at the knots of a smooth k_mask, else k_sol and B_sol."""
+        if scale.mask_knots is not None:
+            return np.stack([np.interp(self.s, scale.mask_knots[0], one) for one in np.eye(scale.mask_knots.shape[1])])
+        s2 = self.s**2
+        decay = np.exp(-0.25 * scale.b_sol * s2)
+        return np.stack([decay, -0.25 * s2 * scale.k_sol * decay])
+
     def curve(self, scale: Scale) -> ScaleCurve:
         """The scale as the backend takes it."""
         return ScaleCurve(
@@ -136,7 +144,7 @@ class Scaling:
 
     def fit(
         self, f_obs: F64, f_protein: Array, f_mask: Array | None, work: NDArray[np.bool_], start: Scale | None,
-        iterations: int = 8,
+        iterations: int = 8, hold_mask: bool = False,
     ) -> Scale:
         """Fit to the working reflections, :data:`ENOUGH` of them if there are more.
 
@@ -144,13 +152,14 @@ class Scaling:
 
         Args:
             f_obs: (n,) amplitudes; f_protein, f_mask: (n,) model; work: (n,) which reflections to fit.
+            hold_mask: k_mask stays as ``start`` has it.
         """
         from .scale_fit import ScaleFit  # the fit needs this module's classes
 
         scale = start
         if scale is None:  # once in a refinement: the search for a start is the host's
             f_protein, f_mask = np.asarray(f_protein), None if f_mask is None else np.asarray(f_mask)
-        fit = ScaleFit(self, self._place(work), f_obs, f_protein, f_mask)
+        fit = ScaleFit(self, self._place(work), f_obs, f_protein, f_mask, hold_mask)
         if scale is None:
             scale = fit.wilson_start()
             scale = fit.thinned().simple_grid(scale)

@@ -59,6 +59,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "n_free": report.n_free,
         "free_value": report.free_value,
         "d_min": report.d_min,
+        "data_parameters": report.data_parameters,
         "twin": report.twin,
         "tls": tls_json(report.tls),
         "strict_ncs": report.ncs,

@@ -7,7 +7,15 @@ from typing import Any
 
 from ..config import Config
 from ..model.merging import Merging
-from ..model.records import CycleRecord, OutlierRecord, Report, RestraintRecord, ScaleRecord, ShellRecord
+from ..model.records import (
+    CycleRecord,
+    DataRecord,
+    OutlierRecord,
+    Report,
+    RestraintRecord,
+    ScaleRecord,
+    ShellRecord,
+)
 from .deuterium_report import deuterium_lines
 from .occupancy_report import occupancy_lines
 from .reflections import DataSet
@@ -126,6 +134,8 @@ def log_text(
         lines += ["", *_section("Deuterium"), *deuterium_lines(report.deuterium)]
     if report.twin is not None:
         lines += ["", *_section("Twinning"), *_twin_table(report.twin)]
+    if report.data_parameters:
+        lines += ["", *_section("Parameters of the data"), *_data_table(report.data_parameters)]
     last = report.cycles[-1]
     if last.r1_work is not None:
         lines += [
@@ -185,6 +195,13 @@ def _shell_table(shells: Sequence[ShellRecord]) -> list[str]:
             f"{_number(s.k_mask, 8, 3)}  {_number(s.k_iso, 5, 3)}  "
             f"{_number(s.mean_f_obs, 7, 1)}  {_number(s.mean_f_calc, 7, 1)}"
         )
+    return rows
+
+
+def _data_table(records: Sequence[DataRecord]) -> list[str]:
+    rows = [f"{'kind':16s}{'name':24s}{'value':>9s}  {'s.u.':>8s}"]
+    for r in records:
+        rows.append(f"{r.kind:16s}{r.name:24s}{r.value:9.4f}  {r.uncertainty:8.4f} {r.unit}".rstrip())
     return rows
 
 

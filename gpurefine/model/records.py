@@ -153,6 +153,18 @@ class ScaleRecord:
     shrink_radius: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DataRecord:
+    """A refined parameter of the experiment: its ``kind`` and ``name``, ``value`` and standard ``uncertainty`` in
+    ``unit``, by the curvature of the likelihood with everything else held."""
+
+    kind: str
+    name: str
+    value: float
+    uncertainty: float
+    unit: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MapColumns:
     """Further columns of the output MTZ on all unique reflections.
@@ -213,6 +225,7 @@ class Report:
     device: str
     anisotropy: AnisotropyRecord | None = None
     timing: dict[str, float] = field(default_factory=dict)
+    data_parameters: list[DataRecord] = field(default_factory=list)
     twin: dict[str, Any] | None = None
     tls: TlsResult | None = None
     occupancies: OccupancyResult | None = None

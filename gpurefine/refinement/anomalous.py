@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from ..model.anomalous import AnomalousInput, Derivative
+from .data_parameters import data_records
 from .experiment import Experiment
+from .objective import Objective
 
 
 def in_words(
-    experiment: Experiment, anomalous: AnomalousInput | None, derivative: Derivative | None
+    objective: Objective, anomalous: AnomalousInput | None, derivative: Derivative | None
 ) -> list[str]:
     """A sentence on each f″ and on each heavy-atom site that was refined."""
-    return [*refined_factors(experiment, anomalous), *refined_sites(experiment, derivative)]
+    return [*refined_factors(objective, anomalous), *refined_sites(objective.experiment, derivative)]
 
 
-def refined_factors(experiment: Experiment, anomalous: AnomalousInput | None) -> list[str]:
+def refined_factors(objective: Objective, anomalous: AnomalousInput | None) -> list[str]:
     """A sentence on each f″ that was refined."""
-    if anomalous is None or not anomalous.rows.refined.any():
+    if anomalous is None:
         return []
-    rows = anomalous.rows
-    multiplier = experiment.fitted.errors.multiplier
-    told = []
-    for name, f_second, factor, refined in zip(rows.names, rows.f_second, multiplier, rows.refined, strict=True):
-        if refined:
-            start = float(f_second.max())
-            told.append(f"f″ of {name}: {start:.2f} electrons at the start, {start * factor:.2f} refined.")
-    return told
+    start = dict(zip(anomalous.rows.names, anomalous.rows.f_second, strict=True))
+    return [
+        f"f″ of {record.name}: {float(start[record.name].max()):.2f} electrons at the start, {record.value:.2f} "
+        f"refined (standard uncertainty {record.uncertainty:.3f})."
+        for record in data_records(objective.experiment, objective.data) if record.kind == "f″"
+    ]
 
 
 def refined_sites(experiment: Experiment, derivative: Derivative | None) -> list[str]:

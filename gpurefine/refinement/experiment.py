@@ -85,6 +85,7 @@ class Experiment:
         solvent: str,
         shrink_radius: float,
         timer: Timer,
+        solvent_is_refined: bool = False,
     ) -> None:
         """Plan the transforms.
 
@@ -93,7 +94,9 @@ class Experiment:
             form_factors: for each of the likelihood's model rows Gaussians a and b (n_scatterer, n_gauss).
             mask_atoms: indices and radii (Å, probe included) of the atoms that exclude solvent.
             scale_kind: "smooth" or "simple"; solvent: "mask", "babinet", "both" or "none".
+            solvent_is_refined: k_mask is left to others once it has been fitted.
         """
+        self._solvent_is_refined = solvent_is_refined
         self.backend = backend
         self.crystal = crystal
         self.reflections = reflections
@@ -193,7 +196,8 @@ class Experiment:
     ) -> Fit:
         with self.timer("scale"):
             scale = self.scaling.fit(
-                target, f_calc[0], f_mask, self.reflections.work, None if old is None else old.scale
+                target, f_calc[0], f_mask, self.reflections.work, None if old is None else old.scale,
+                hold_mask=old is not None and self._solvent_is_refined,
             )
             scaled = self.scaling.apply(scale, f_calc, f_mask)
         with self.timer("sigmaA"):
@@ -235,6 +239,14 @@ class Experiment:
             f_mask = self.keep(f_mask)
         scaled = self.scaling.apply(memory.scale, f_calc, f_mask)
         self._keep(f_mask, memory.solvent_fraction, memory.scale, scaled, f_calc, memory.errors)
+
+    def change(self, scale: Scale, errors: Any, f_calc: Array) -> None:
+        """Take this scale and error model with the mask of the last :meth:`update`, for structure factors ``f_calc``
+        (n_model, n): what a step tries."""
+        fit = self.fitted
+        scaled = self.scaling.apply(scale, f_calc, fit.f_mask)
+        self._keep(fit.f_mask, fit.solvent_fraction, scale, scaled, f_calc, errors)
+        self._fitted_f = None  # only a value is asked for now, and evaluate_fit would work out derivatives
 
     def _keep(
         self, f_mask: Array | None, fraction: float | None, scale: Scale, scaled: ScaledModel, f_calc: Array,

@@ -22,7 +22,8 @@ from ..restraints.adp_tensors import TensorRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.riding import HydrogenIdealiser
-from .experiment import Experiment
+from .data_parameters import DataParameters, data_slopes, moved_fit
+from .experiment import Experiment, Fit
 from .terms import Stage, Term
 from .timing import Timer
 
@@ -69,6 +70,7 @@ class Objective:
         stages: what is refined, in order; stage: the present one.
         geometry, nonbonded, adp, tensors: restraints that statistics report, whether or not they are refined against.
         damping: factor on the X-ray blocks; length: part of the full step that is tried first.
+        data: parameters of the experiment that are refined in stages that use all data.
         overall_b: the overall scale's B goes to the atoms; search_mask: radii of the solvent mask are searched for;
         notes: what the user is to be told of that.
         copies: strict symmetry that makes the atoms of the asymmetric unit out of ``atoms``; the restraints and
@@ -90,6 +92,7 @@ class Objective:
     timer: Timer
     damping: float = DAMPING
     length: float = 1.0
+    data: tuple[DataParameters, ...] = ()
     overall_b: bool = False
     search_mask: bool = False
     notes: list[str] = field(default_factory=list)
@@ -176,11 +179,23 @@ class Objective:
         """weight × Σ(−LL) + restraints at fixed scale, solvent, error model, pair lists and riding offsets."""
         return weight * self.experiment.value(state.f_calc) + self.restraints(state.values)
 
-    def moved(self, values: AtomValues, shifts: Sequence[F64]) -> AtomValues:
-        """The model after a shift of every kind of parameter of the present stage."""
-        for term, shift in zip(self.terms, shifts, strict=True):
+    @property
+    def data_kinds(self) -> Sequence[DataParameters]:
+        """What the present cycle refines of the experiment: few data would determine it badly."""
+        return self.data if self.stage.d_min is None else ()
+
+    def moved(self, begin: State, fit: Fit, shifts: Sequence[F64]) -> State:
+        """The model after a shift of every kind of parameter of the present stage, those of the experiment last.
+
+        The experiment, which had ``fit`` at ``begin``, takes up its parameters.
+        """
+        values, count = begin.values, len(self.terms)
+        for term, shift in zip(self.terms, shifts[:count], strict=True):
             values = term.kind.move(values, shift)
-        return values
+        state = self.state(values)
+        if self.data_kinds:
+            self.experiment.change(*moved_fit(fit, self.data_kinds, shifts[count:]), state.f_calc)
+        return state
 
     def learn(self, outcome: StepOutcome) -> None:
         """Damping and first length of the next step by how this one went.
@@ -194,7 +209,10 @@ class Objective:
         self.damping = float(np.clip(self.damping * factor, DAMPING_MIN, DAMPING_MAX))
 
     def linearise(self, state: State, weight: float) -> list[LinearBlock]:
-        """Gradient and curvature of every kind of parameter of the present stage."""
+        """Gradient and curvature of every kind of parameter of the present stage, those of the experiment last.
+
+        These are undamped: their information leaves nothing out.
+        """
         values = state.values
         by_occupancy = any(term.kind.by_occupancy for term in self.terms)
         slope, information = self.experiment.linearise(self.scatterers(values), state.f_calc, by_occupancy)
@@ -214,4 +232,6 @@ class Objective:
                 if term.filter > 0.0:
                     gradient, extra = filtered(gradient, extra, term.filter)
                 blocks.append(LinearBlock(gradient, matrices, extra, kind.limit))
+        for data, own in zip(self.data_kinds, data_slopes(self.experiment, self.data_kinds), strict=True):
+            blocks.append(LinearBlock(weight * own.gradient[None], [], weight * own.information[None], data.limit))
         return blocks

@@ -112,15 +112,16 @@ def _update(objective: Objective, state: State) -> None:
 def _step(refinement: Refinement) -> StepOutcome:
     objective, begin = refinement.objective, refinement.state
     value = objective.value(begin, refinement.weight)
-    if not objective.terms:
+    if not objective.terms and not objective.data_kinds:
         return StepOutcome(value, 0, 0.0, 0, Status.OK)
-    blocks = objective.linearise(begin, refinement.weight)
+    blocks, fit = objective.linearise(begin, refinement.weight), objective.experiment.fitted
 
     def evaluate(shifts: Sequence[F64]) -> float:
         if not any(np.any(shift) for shift in shifts):
             refinement.state = begin
+            objective.experiment.change(fit.scale, fit.errors, begin.f_calc)
             return value
-        refinement.state = objective.state(objective.moved(begin.values, shifts))
+        refinement.state = objective.moved(begin, fit, shifts)
         return objective.value(refinement.state, refinement.weight)
 
     with objective.timer("solve"):

@@ -14,6 +14,7 @@ from ..params.tensors import smallest_and_largest
 from ..restraints.statistics import restraint_outliers
 from .agreement import statistics_shells
 from .coordinate_error import coordinate_error
+from .data_parameters import data_records
 from .experiment import Experiment
 from .maps import map_coefficients
 from .ncs_contacts import told_once
@@ -85,6 +86,7 @@ def final_report(
             outliers=outliers,
             scale=scale_record(experiment),
             maps=maps,
+            data_parameters=data_records(experiment, objective.data),
             n_work=len(experiment.work),
             n_free=len(experiment.free),
             free_value=free_value,

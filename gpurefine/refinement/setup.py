@@ -29,6 +29,7 @@ from ..restraints.positions import kept_positions, no_positions
 from ..restraints.riding import HydrogenIdealiser
 from .choose_likelihood import choose_likelihood
 from .choose_terms import choose_displacements, displacement_terms
+from .data_parameters import choose_data_parameters
 from .experiment import Experiment
 from .groups import MovingGroups, rigid_stages, start_occupancies, tls_stage
 from .ncs_contacts import too_near
@@ -113,7 +114,7 @@ def build_objective(
         likelihood = choose_likelihood(backend, crystal, reflections, anomalous, measured, derivative)
         experiment = Experiment(
             backend, crystal, reflections, likelihood, form_factors, solvent_radii(everything, everywhere, solvent),
-            solvent.scale, solvent.solvent, solvent.shrink_radius, timer,
+            solvent.scale, solvent.solvent, solvent.shrink_radius, timer, solvent.refine_solvent,
         )
         if not likelihood.uses_free:
             n_free = len(experiment.free)
@@ -121,6 +122,8 @@ def build_objective(
             messages.append(
                 f"Warning: {reason}; model error is estimated from the working reflections, which makes it too small."
             )
+        refined = experiment.scaling if solvent.refine_solvent else None
+        data = choose_data_parameters(likelihood, anomalous, refined)
         geometry = GeometryRestraints(everywhere, crystal, backend)
         nonbonded = NonbondedRestraints(everywhere, crystal, backend)
         adp = AdpRestraints(everywhere, crystal, backend, options.adp_weight)
@@ -155,6 +158,6 @@ def build_objective(
             backend=backend, atoms=atoms, topology=everywhere, experiment=experiment,
             composition=Composition.of(atoms, tls, groups.deuterium), stages=stages, stage=stages[0], geometry=geometry,
             nonbonded=nonbonded, adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
-            overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask, copies=copies,
+            data=data, overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask, copies=copies,
         )
     return objective, messages

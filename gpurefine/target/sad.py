@@ -29,8 +29,6 @@ Index = NDArray[np.intp]
 
 LOG_FLOOR = -12.0
 """ln Σ_Δ relative to ln Σ_c that no shell falls below."""
-MULTIPLIER_STEP = 0.25
-MULTIPLIER_MAX = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +59,8 @@ class SadLikelihood:
         f_obs, sigma: (2, n) amplitudes of the mates, NaN and 1 where not measured.
         f_mean: (n,) mean amplitudes, 0 where not observed: what is scaled to and what R factors are of.
         unpaired: (n,) bool: only the mean is known, which says nothing of F″; row 0 of ``f_obs`` then holds it.
-        refined: (n_model − 1,) bool: anomalous rows whose multiplier is refined.  D_Δ is then D, since it could not
-            be told from a multiplier of all of F″.
+        refined: (n_model − 1,) bool: anomalous rows whose multiplier is refined, with the atoms.  D_Δ is then D,
+            since it could not be told from a multiplier of all of F″.
     """
 
     resident: ClassVar[bool] = False
@@ -105,27 +103,22 @@ class SadLikelihood:
         """The error model by maximum likelihood, from moments or from the last cycle's."""
         current = self._start(f_total, k_aniso) if start is None else start
         k2 = k_aniso**2
-        multiplier, factors, logs = current.multiplier, current.factors, current.logs
-        tied = bool(self.refined.any())
-        for _ in range(3 if tied and start is None else 1):
-            f_pair = self.pair(multiplier, f_total)
+        tied, f_pair = bool(self.refined.any()), self.pair(current.multiplier, f_total)
 
-            def slopes(index: Index, d: F64, log_s: F64, f_pair: C128 = f_pair) -> tuple[F64, F64]:
-                both = np.repeat(d, 2, axis=0) if tied else d
-                result = self._call(index, f_pair, both, np.exp(log_s) * k2[index], False)
-                if not tied:
-                    return result.slope, result.bound
-                return tuple(  # type: ignore[return-value]
-                    np.concatenate([x[:2].sum(axis=0, keepdims=True), x[2:]]) for x in (result.slope, result.bound)
-                )
+        def slopes(index: Index, d: F64, log_s: F64) -> tuple[F64, F64]:
+            both = np.repeat(d, 2, axis=0) if tied else d
+            result = self._call(index, f_pair, both, np.exp(log_s) * k2[index], False)
+            if not tied:
+                return result.slope, result.bound
+            return tuple(  # type: ignore[return-value]
+                np.concatenate([x[:2].sum(axis=0, keepdims=True), x[2:]]) for x in (result.slope, result.bound)
+            )
 
-            floors = np.stack([np.full_like(logs[0], -np.inf), logs[0] + LOG_FLOOR])
-            found, logs = self.plan.fit(slopes, factors[:1] if tied else factors, logs, floors, start is not None)
-            factors = np.repeat(found, 2, axis=0) if tied else found
-            if tied:
-                errors = SadErrors(self.plan.knots, factors, logs, multiplier)
-                multiplier = self._refine_multiplier(self._values(errors, k_aniso), f_total)
-        return SadErrors(self.plan.knots, factors, logs, multiplier)
+        factors, logs = current.factors, current.logs
+        floors = np.stack([np.full_like(logs[0], -np.inf), logs[0] + LOG_FLOOR])
+        found, logs = self.plan.fit(slopes, factors[:1] if tied else factors, logs, floors, start is not None)
+        factors = np.repeat(found, 2, axis=0) if tied else found
+        return SadErrors(self.plan.knots, factors, logs, current.multiplier)
 
     def _start(self, f_total: C128, k_aniso: F64) -> SadErrors:
         """From moments: the misfit of the mean amplitudes and the unexplained part of the Bijvoet differences."""
@@ -145,20 +138,6 @@ class SadLikelihood:
         return SadErrors(
             self.plan.knots, 0.9 * np.stack([one, one]), np.log(np.stack([total, own])), np.ones(len(self.refined))
         )
-
-    def _refine_multiplier(self, values: SadValues, f_total: C128) -> F64:
-        """One scoring step of the multipliers of F″ with the working reflections."""
-        index, rows = self.plan.work, np.flatnonzero(self.refined)
-        result = self._evaluated(values, self.pair(values.multiplier, f_total), index, True)
-        parts = f_total[1 + rows][:, index]
-        gradient = (parts.conj() * result.gradient[1]).real.sum(axis=1)
-        # half of E|∂(−LL)/∂F″|² for either direction
-        information = 0.5 * np.einsum("en,n,fn->ef", parts.conj(), result.information[1], parts).real
-        information += 1e-9 * np.trace(information) * np.eye(len(rows)) + np.eye(len(rows))
-        multiplier = values.multiplier.copy()
-        step = np.clip(-np.linalg.solve(information, gradient), -MULTIPLIER_STEP, MULTIPLIER_STEP)
-        multiplier[rows] = np.clip(multiplier[rows] + step, 0.0, MULTIPLIER_MAX)
-        return multiplier
 
     def values(self, errors: SadErrors, k_aniso: F64) -> SadValues:
         """The error model on all reflections."""

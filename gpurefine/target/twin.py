@@ -1,4 +1,4 @@
-"""Twinned intensities (paper (8) and (12), method 4.6): fractions, D and Σ_mod are estimated together each cycle.
+"""Twinned intensities (paper (8) and (12), method 4.6): D and Σ_mod are found each cycle, at first with the fractions.
 
 The scale is fitted to amplitudes in which each measured intensity is shared out among the domains as the model says:
 F_k = √I |F_c,k|/√(Σ_d α_d |F_c|²), so that F_k − |F_c,k| is the residual of (12) times |F_c,k|/√f(α, F_c).
@@ -125,9 +125,13 @@ class TwinLikelihood:
         return found
 
     def fit(self, f_total: C128, k_aniso: F64, start: TwinErrors | None) -> TwinErrors:
-        """Fractions, D and Σ_mod by maximum likelihood: D and fractions of working, Σ_mod of free reflections."""
+        """D and Σ_mod by maximum likelihood: D of working, Σ_mod of free reflections.
+
+        The first time it is also the fractions, of working ones; afterwards these are refined with the atoms.
+        """
         total, r = f_total[0], self.reflections
         amplitude = np.abs(total)
+        cold = start is None
         if start is None:
             first: SigmaA = self.plain.start(amplitude, k_aniso)
             start = TwinErrors(first.knots, first.d, first.log_s, self._least_squares(total))
@@ -142,8 +146,9 @@ class TwinLikelihood:
         for _ in range(iterations):
             step = self._slopes(work, amplitude, k_aniso, everywhere, d, log_s, fractions)
             before = fractions
-            fractions, slope = self._moved(fractions, step, last)
-            last = before, slope
+            if cold:
+                fractions, slope = self._moved(fractions, step, last)
+                last = before, slope
             move = np.clip(_solve(everywhere, step.slope_d, step.info_d, d, SMOOTHING / 0.01, 1.0), -0.2, 0.2)
             d = np.clip(d + move, 0.02, D_MAX)
             step = self._slopes(self.plain.estimate, amplitude, k_aniso, everywhere, d, log_s, fractions)
@@ -250,6 +255,13 @@ class TwinLikelihood:
         told = response_variance(groups, values.fractions, np.where(measured, self.sigma[at], 0.0), model)
         information[0, at] = 4.0 * d * d * mean2 * told
         return Evaluation(shared[index], gradient, information)
+
+    def fraction_slopes(self, values: ErrorValues, f_total: C128, index: Index) -> F64:
+        """∂(−LL)/∂α_d (g, d) of every group of reflections that has measurements among ``index`` (k,)."""
+        assert isinstance(values, TwinValues)
+        use = np.zeros(len(self.reflections), bool)
+        use[index] = True
+        return self._remembered(self._groups(index), use, values, f_total[0]).fraction_slope
 
     def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
         """√(Σ_d α_d |F_total|²)."""

@@ -10,6 +10,7 @@ from typing import Any
 import gemmi
 import numpy as np
 import pytest
+from chain_rule import check_chain_rule
 
 import gpurefine
 from gpurefine.errors import InputError, UsageError
@@ -104,6 +105,18 @@ def test_refinement_with_maps_and_refined_factor(friedel: tuple[Path, Path], tmp
         if cra.atom.element.name == "S" and cra.atom.occ > 0.9
     ]
     assert len(heights) >= 2 and min(heights) > 8.0
+
+
+def test_chain_rule_of_f_second(friedel: tuple[Path, Path]) -> None:
+    from gpurefine.refinement.setup import build_objective
+
+    problem = gpurefine.read(*friedel, anomalous=True, refine_fdoubleprime=True, cycles=1, d_min=3.0)
+    objective, _ = build_objective(
+        problem.backend, problem.chemistry.atoms, problem.chemistry.topology, problem.chemistry.labels,
+        problem.data.crystal, problem.data.reflections, problem.scattering.form_factors, problem.config.solvent,
+        problem.config.refine, problem.timer, problem.scattering.anomalous,
+    )
+    check_chain_rule(objective, "atoms", 2, 1e-2, 1e-6)
 
 
 def test_run_can_be_resumed(friedel: tuple[Path, Path], tmp_path: Path) -> None:

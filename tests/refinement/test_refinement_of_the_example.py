@@ -72,7 +72,7 @@ def test_gradient_of_the_total_target(problem: Any, adp: str) -> None:
         def value(t: float, v: Any = v) -> float:
             sides = 3, thermal.gradient.shape[1]
             shifts = [t * v if v.shape[1] == side else np.zeros((n, side)) for side in sides]
-            return objective.value(objective.state(objective.moved(here.values, shifts)), weight)
+            return objective.value(objective.moved(here, objective.experiment.fitted, shifts), weight)
 
         expected = (8.0 * (value(h) - value(-h)) - value(2.0 * h) + value(-2.0 * h)) / (12.0 * h)
         assert float(np.sum(block.gradient * v)) == pytest.approx(expected, rel=TOLERANCE)
