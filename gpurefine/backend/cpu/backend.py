@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numba as nb
 
-from ..ops_reflections import HostReflections
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -14,6 +13,7 @@ from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
 from .phased import PhasedOps
+from .reflections import ReflectionOps
 from .scale import ScaleOps
 from .solve import SolveOps
 from .twin import TwinOps
@@ -21,7 +21,7 @@ from .twin import TwinOps
 
 class CpuBackend(
     DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    HydrogenOps, AdpOps, SolveOps, HostReflections,
+    HydrogenOps, AdpOps, SolveOps, ReflectionOps,
 ):
     """Performs every operation of the table on the CPU."""
 
