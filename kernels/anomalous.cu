@@ -62,7 +62,7 @@ sad(const double* __restrict__ f_obs, const double* __restrict__ sigma, const do
     const double own1 = each + 2.0 * sigma[i] * sigma[i], own2 = each + 2.0 * sigma[n + i] * sigma[n + i];
     const double c11 = shared + own1, c22 = shared + own2, det = shared * (own1 + own2) + own1 * own2;
     const double2 mu1 = d0 * main + d1 * anomalous, mu2 = d0 * main - d1 * anomalous;
-    const Pair pair = friedel_pair(f_obs[i], f_obs[n + i], mu1, mu2, shared, own1, own2);
+    const Pair pair = friedel_pair(f_obs[i], f_obs[n + i], mu1, mu2, shared, own1, own2, FINE);
     const double2 sum = pair.u1 + pair.u2, difference = pair.u1 - pair.u2;
     real[i] = pair.minus_ll;
     phased[i] = pair.z1;
@@ -85,7 +85,7 @@ sad(const double* __restrict__ f_obs, const double* __restrict__ sigma, const do
         const double2* e = errors + 3 * i64(k) * n + i;
         const double2 x = mu1 + sqrt(shared) * e[0] + sqrt(own1) * e[n];
         const double2 y = mu2 + sqrt(shared) * e[0] + sqrt(own2) * e[2 * i64(n)];
-        const Pair drawn = friedel_pair(length(x), length(y), mu1, mu2, shared, own1, own2);
+        const Pair drawn = friedel_pair(length(x), length(y), mu1, mu2, shared, own1, own2, FINE);
         known0 += norm2(drawn.u1 + drawn.u2);
         known1 += norm2(drawn.u1 - drawn.u2);
     }

@@ -7,13 +7,20 @@
 #include "bessel.cuh"
 #include "complex.cuh"
 
-#define FRIEDEL_DROP 34.0  // logarithm by which the integrand has fallen at the ends of its window
-#define FRIEDEL_INTERVALS 36
 #define TINY 1e-30
+
+// Intervals of the window that ends where the integrand's logarithm has fallen by ``drop``.
+struct Fineness {
+    int intervals;
+    double drop;
+};
+
+#define FINE Fineness{36, 34.0}
+#define COARSE Fineness{20, 21.0}  // for integrals that are summed over another phase
 
 // The integrand over ψ: circle of radius r about g, amplitude a, variance v.
 struct Circle {
-    double kappa, beta, g, r, a, v;
+    double kappa, beta, g, r, a, v, drop;
 
     // Logarithm, its derivative, |m₁| and I₁/I₀ at ψ.
     __device__ __noinline__ double height(double psi, double& slope, double& m, double& ratio) const {
@@ -32,20 +39,20 @@ struct Circle {
 
     __device__ double pull(double m, double ratio) const { return m > TINY ? a * ratio / m - 1.0 : a * a / v - 1.0; }
 
-    // Distance from ψ at which the logarithm has fallen by FRIEDEL_DROP to 1.5 of it, or that of the half circle's end.
+    // Distance from ψ at which the logarithm has fallen by drop to 1.5 of it, or that of the half circle's end.
     __device__ double reach(double sign, double psi, double top, double start) const {
         const double limit = sign < 0.0 ? psi : PI - psi;
         double near = 0.0, far = limit;
-        if (top - value(psi + sign * limit) < FRIEDEL_DROP) return limit;
+        if (top - value(psi + sign * limit) < drop) return limit;
         double step = fmin(start, 0.5 * limit);
         for (int turn = 0; turn < 60; ++turn) {
             const double fallen = top - value(psi + sign * step);
-            if (fallen < FRIEDEL_DROP) {
+            if (fallen < drop) {
                 near = step;
                 step = fmin(1.6 * step, 0.5 * (step + far));
-            } else if (fallen > 1.5 * FRIEDEL_DROP) {
+            } else if (fallen > 1.5 * drop) {
                 far = step;
-                step = fmax(sqrt(1.25 * FRIEDEL_DROP / fallen) * step, 0.5 * (near + step));
+                step = fmax(sqrt(1.25 * drop / fallen) * step, 0.5 * (near + step));
             } else {
                 break;
             }
@@ -80,7 +87,7 @@ struct Circle {
             }
         }
         psi = fmin(fmax(psi, 0.0), PI);
-        const double top = value(psi), start = 1.3 * sqrt(2.0 * FRIEDEL_DROP / stiffness);
+        const double top = value(psi), start = 1.3 * sqrt(2.0 * drop / stiffness);
         left = psi - reach(-1.0, psi, top, start);
         right = psi + reach(1.0, psi, top, start);
         return top;
@@ -95,23 +102,23 @@ struct Pair {
 
 // shared: C₁₂; own1, own2: C₁₁ − C₁₂ and C₂₂ − C₁₂.
 __device__ __noinline__ Pair friedel_pair(double a1, double a2, double2 mu1, double2 mu2, double shared, double own1,
-                                          double own2) {
+                                          double own2, Fineness fineness) {
     const double c22 = shared + own2, v = (shared * (own1 + own2) + own1 * own2) / c22, rho = shared / c22;
     const double2 centre = mu1 - rho * mu2;
     const double g = length(centre), r = rho * a2, size2 = length(mu2), kappa = 2.0 * a2 * size2 / c22;
     const double2 unit = direction(centre, g), turned = mu2 * conjugate(unit);
     const double angle = atan2(turned.y, turned.x), hand = angle >= 0.0 ? 1.0 : -1.0;
-    const Circle circle = {kappa, fabs(angle), g, r, a1, v};
+    const Circle circle = {kappa, fabs(angle), g, r, a1, v, fineness.drop};
     double left, right;
     const double top = circle.window(left, right);
-    const double step = (right - left) / FRIEDEL_INTERVALS, mirror = 2.0 * kappa * sin(fabs(angle));
+    const double step = (right - left) / fineness.intervals, mirror = 2.0 * kappa * sin(fabs(angle));
     double total = 0.0, square1 = 0.0, square2 = 0.0, cross = 0.0;
     double2 z1 = {0.0, 0.0}, z2 = {0.0, 0.0}, lack1 = {0.0, 0.0};
-    for (int k = 0; k <= FRIEDEL_INTERVALS; ++k) {
+    for (int k = 0; k <= fineness.intervals; ++k) {
         const double psi = left + k * step;
         double slope, m, ratio;
         double weight = exp(circle.height(psi, slope, m, ratio) - top);
-        if (k == 0 || k == FRIEDEL_INTERVALS) weight *= 0.5;
+        if (k == 0 || k == fineness.intervals) weight *= 0.5;
         const double sine = sin(psi), cosine = cos(psi), other = weight * exp(-mirror * sine);
         const double pull = circle.pull(m, ratio);
         square1 += (weight + other) * ((a1 - m) * (a1 - m) + 2.0 * a1 * m * (1.0 - ratio));

@@ -6,7 +6,8 @@ A size is ``1.2k`` (the embedded example), ``3k``, ``15k``, ``100k`` or ``1M`` (
 ``box:COPIES[:D_MIN]``.  Nothing is timed before structure factors and gradients agree with the cpu backend.  Kernels
 are timed by events in the GPU's queue while an evaluation and a cycle run; bytes are those of the arrays a kernel is
 given, read or written once, operations those of its formula, and both stand beside what this GPU copies and
-multiplies at most, measured first.
+multiplies at most, measured first.  The likelihoods of other measurements than amplitudes are compared and timed on
+made-up reflections, as many as the size has.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gpurefine.config import RefineOptions
 from gpurefine.refinement import refine as loop
 from gpurefine.refinement.objective import Objective, State
 
+from . import gpu_likelihoods
 from .bench_ops import inputs
 from .gpu_recorder import Recorder, ceilings
 from .machine import RESULTS, WORK, describe, heading, save
@@ -131,8 +133,9 @@ def measure(size: str, device: Device, work: Path, repeats: int, check_only: boo
     recorder = Recorder(device)
     found: dict[str, Any] = {"size": size}
     evaluations, whole = {}, {}
-    for side, backend in (("cpu", create("cpu")), ("gpu", CudaBackend(recorder, substitute=create("cpu")))):
-        objective, state = objective_of(problem, backend)  # type: ignore[arg-type]
+    backends: dict[str, Any] = {"cpu": create("cpu"), "gpu": CudaBackend(recorder)}
+    for side, backend in backends.items():
+        objective, state = objective_of(problem, backend)
         call = evaluation(objective, state)
         evaluations[side] = call()
         if side == "gpu":
@@ -147,6 +150,12 @@ def measure(size: str, device: Device, work: Path, repeats: int, check_only: boo
             recorder.timing = True
             found["kernels"] = kernel_rows(recorder, objective, state, repeats)
         found |= {"n_atoms": len(state.xyz), "n_reflections": len(objective.experiment.reflections)}
+    if not check_only:
+        recorder.timing = False
+        found["likelihoods"] = gpu_likelihoods.compared(
+            backends["cpu"], backends["gpu"], found["n_reflections"],
+            lambda call, backend: wall(call, repeats, device.synchronise if backend is backends["gpu"] else _nothing),
+        )
     return found
 
 
@@ -174,7 +183,7 @@ def table(found: dict[str, Any], top: dict[str, float]) -> str:
          f"{found[f'cpu_{key}'] / found[f'gpu_{key}']:.1f}"]
         for name, key in (("target + gradient", "evaluation"), ("whole cycle", "cycle"))
     ])
-    return head + both + "\n\n" + align(lines)
+    return "\n\n".join([head + both, gpu_likelihoods.table(found["likelihoods"]), align(lines)])
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -8,15 +8,14 @@ import pytest
 
 
 def shim_backend() -> Any:
-    """The cuda backend on the CPU; operations without a kernel are the cpu backend's."""
+    """The cuda backend on the CPU."""
     import shim_device
 
-    from gpurefine.backend import create
     from gpurefine.backend.cuda.backend import CudaBackend
 
     if shim_device.compiler() is None:
         pytest.skip("g++ is not installed")
-    return CudaBackend(shim_device.ShimDevice(), substitute=create("cpu", 2))
+    return CudaBackend(shim_device.ShimDevice())
 
 
 def gpu_backend() -> Any:

@@ -82,7 +82,7 @@ def _cuda(index: int, threads: int, fast_atomics: bool) -> Backend:
     from .cuda.backend import CudaBackend
     from .cuda.cupy_device import open_device
 
-    # operations without a kernel are found by name at run time, which no type checker can see
+    # maps on a device are no NumPy arrays; whoever holds one only hands it back
     return cast(Backend, CudaBackend(open_device(index), threads, fast_atomics))
 
 
@@ -93,7 +93,7 @@ def _auto(threads: int, fast_atomics: bool) -> Backend:
     device = automatic_device()
     if isinstance(device, str):
         return _cpu(threads)
-    return cast(Backend, CudaBackend(device, threads, fast_atomics, _cpu(threads)))
+    return cast(Backend, CudaBackend(device, threads, fast_atomics))
 
 
 @lru_cache(maxsize=1)

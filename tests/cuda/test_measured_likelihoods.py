@@ -15,6 +15,7 @@ from device_backends import gpu_backend
 from shim_device import ShimDevice
 
 from gpurefine.backend import create
+from gpurefine.backend.cuda.anomalous import AnomalousOps
 from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.cuda.phased import PhasedOps
 from gpurefine.backend.cuda.twin import TwinOps
@@ -95,6 +96,37 @@ def test_twins_are_the_cpu_s(sizes: tuple[int, ...]) -> None:
     assert not found[0].fraction_slope[0].any() and found[0].fraction_slope[1].all()
 
 
+def natives_with_pairs(n: int, seed: int = 1) -> tuple[Any, ...]:
+    """Arguments of ``siras``: everything measured or not, centric or not, sharp and vague phases."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> Any:
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * np.sqrt(0.5)
+
+    centric = rng.random(n) < 0.2
+    f = np.array([100.0 * normal(n), 15.0 * normal(n), 5.0 * normal(n)])
+    f = np.where(centric, f.real, f)
+    s = np.array([*rng.uniform(10.0, 6000.0, (2, n)), np.exp(rng.normal(0.0, 2.0, n)), rng.uniform(0.0, 0.98, n)])
+    fo = np.abs(f[[0, 0, 0]] + np.sqrt(s[[0, 1, 1]]) * normal(n) + 3.0 * normal(3, n))
+    fo[2, centric] = np.nan
+    for row in range(3):
+        fo[row, rng.random(n) < 0.12] = np.nan
+    return (fo, np.exp(rng.normal(0.5, 0.7, (3, n))), f, rng.uniform(0.7, 1.0, (3, n)), s,
+            rng.integers(1, 3, n).astype(float), centric)
+
+
+def test_natives_with_friedel_pairs_are_the_cpu_s() -> None:
+    given = natives_with_pairs(100)
+    ops = AnomalousOps(ShimDevice())
+    for want in (True, False, True):
+        found = ops.siras(*given, want)
+        assert_equal(found, create("cpu", 1).siras(*given, want), 1e-8)
+    assert bits(AnomalousOps(ShimDevice(1)).siras(*given, True)) == bits(found)
+    # sharp phases need many points on the circle, not all of them in every part of it
+    sharp = (*given[:4], given[4] * np.array([[1e-4], [1e-4], [1e-4], [1.0]]), *given[5:])
+    assert_equal(ops.siras(*sharp, False), create("cpu", 1).siras(*sharp, False), 1e-8)
+
+
 @pytest.fixture(params=["shim", pytest.param("gpu", marks=pytest.mark.gpu)])
 def device_backend(request: pytest.FixtureRequest) -> Any:
     """The cuda backend on the stand-in and on a GPU, which multiplies and adds at once: last digits differ."""
@@ -109,3 +141,5 @@ def test_at_realistic_size(device_backend: Any) -> None:
     assert_equal(device_backend.phased(*prior, True), cpu.phased(*prior, True), 1e-9)
     assert_equal(device_backend.phased_sigmaa(*prior), cpu.phased_sigmaa(*prior), 1e-9)
     assert_equal(device_backend.twin(*pairs), cpu.twin(*pairs), 1e-6)
+    three = natives_with_pairs(4000 if on_gpu else 40)
+    assert_equal(device_backend.siras(*three, True), cpu.siras(*three, True), 1e-7)

@@ -30,9 +30,11 @@ def test_checks_then_times_and_saves(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {"spread_iso_2", "gather_iso_2", "fft forward", "fft inverse", "extract", "cg_product_3"} < kernels
     assert all(row["milliseconds"] > 0.0 and row["bytes"] > 0 for row in found["kernels"])
     assert found["difference"] < bench_gpu.AGREEMENT and found["n_atoms"] > 1000
+    assert {row["operation"] for row in found["likelihoods"]} > {"prior phases", "native and pair", "twin, pairs"}
+    assert all(min(row["gpu"], row["cpu"]) > 0.0 and row["difference"] < 1e-6 for row in found["likelihoods"])
     assert min(found[f"{side}_{what}"] for side in ("cpu", "gpu") for what in ("evaluation", "cycle")) > 0.0
     text = capsys.readouterr().out
-    assert "whole cycle" in text and "spread_iso_2" in text
+    assert "whole cycle" in text and "native and pair" in text and "spread_iso_2" in text
 
 
 def test_a_difference_stops_it() -> None:

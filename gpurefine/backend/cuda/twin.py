@@ -65,7 +65,7 @@ class TwinOps(DeviceOps):
         self.launch("twin_pairs", plan.pairs.size, plan.pairs, np.int32(plan.pairs.size), *arguments, block=BLOCK)
         if plan.groups.size:
             threads = BLOCK * min(-(-plan.groups.size // BLOCK), MOST_BLOCKS)
-            room = plan.largest * (3 * plan.largest + 7)  # TwinGroup::room in kernels/twin_group.cuh
+            room = plan.largest * (3 * plan.largest + 7)  # of a TwinGroup (kernels/twin_group.cuh)
             work = self.buffer("twin.work", threads * room, np.float64)
             self.launch(
                 "twin_groups", threads, plan.groups, np.int32(plan.groups.size), *arguments, work, block=BLOCK
