@@ -48,6 +48,7 @@ def residues(table: AtomTable, chosen: np.ndarray) -> set[str]:
     ("(chain A and resi 7-8) or resname hoh", {"A7", "A8", "A101", "b101"}),
     ("chain A and not (resid :9 or water) and name CA", {"A9A", "A12"}),
     ("altloc b", {"A12"}),
+    ("chain A and resid 9A:", {"A9A", "A12", "A101"}),
     ("{ A|2 - A|4 b|3 }", {"A2", "A3", "A4", "b3"}),
     ("{ b|* }", {"b-2", "b0", "b3", "b101"}),
 ])

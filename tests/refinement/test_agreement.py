@@ -56,7 +56,8 @@ def test_of_nothing_and_of_two() -> None:
     backend = create("cpu", 1)
     nothing = plan_agreement(backend, r, np.zeros(0, np.intp), 50).measure(model, k_iso)
     assert nothing.r is None and nothing.cc is None
-    two = plan_agreement(backend, r, np.flatnonzero(r.work)[:2], 50).measure(model, k_iso)
+    lowest = np.flatnonzero(r.work)[np.argsort(r.inv_d2[r.work])[:2]]
+    two = plan_agreement(backend, r, lowest, 50).measure(model, k_iso)
     assert two.r is not None and two.cc is None
 
 

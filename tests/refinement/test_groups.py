@@ -33,6 +33,10 @@ def test_zones_step_up_to_the_data(two_bodies: Any) -> None:
     plan = two_bodies.groups.rigid
     stages = rigid_stages(plan, two_bodies.chemistry.atoms.xyz, 1.54)
     assert [stage.d_min for stage in stages[:-1]] == pytest.approx(list(np.geomspace(5.0, 1.54, 5)[:-1]))
+    limits = [stage.terms[0].kind.limit for stage in stages]
+    assert limits == pytest.approx([0.05 * (stage.d_min or 1.54) for stage in stages])
+    near = rigid_stages(replace(plan, start=1.8), two_bodies.chemistry.atoms.xyz, 1.54)
+    assert [(stage.cycles, stage.d_min) for stage in near] == [(8, None)]
     assert stages[-1].d_min is None and sum(stage.cycles for stage in stages) == 8
     objective = objective_of(two_bodies)
     objective.enter(1)
