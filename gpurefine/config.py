@@ -150,8 +150,9 @@ class RefineOptions:
         "iso",
         "Displacement parameters. iso: one B an atom (anisotropic atoms get their equivalent B); aniso: six parameters "
         "an atom; mixed: each atom as in the input; auto: aniso where there are ten working reflections an atom, else "
-        "iso with --tls domains; overall: one shift of all B; fixed: as in the input, not refined.",
-        choices=("iso", "aniso", "mixed", "auto", "overall", "fixed"),
+        "iso with --tls domains; grouped: one shift of B a group "
+        "(--b-groups); overall: one shift of all B; fixed: as in the input, not refined.",
+        choices=("iso", "aniso", "mixed", "auto", "grouped", "overall", "fixed"),
     )
     fix_xyz: bool = option(False, "Do not refine coordinates.")
     adp_weight: float = option(1.0, "Weight of the restraints between displacement parameters.")

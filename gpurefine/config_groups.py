@@ -48,6 +48,12 @@ class GroupOptions:
         False, "Write B without the motion of the TLS groups, which then has to be added by whoever uses the model."
     )
 
+    b_groups: str | None = option(
+        None, "With --adp grouped: residue (one group a residue; the default), main-side (main chain and side chain of "
+        "each), chain, or a file of ranges such as A 1-90, B 5-40, one group a line.",
+        metavar="residue|main-side|chain|FILE",
+    )
+
     refine_occupancies: bool = option(
         False, "Refine occupancies of alternative conformers, those of one residue summing to 1."
     )
@@ -92,12 +98,17 @@ class GroupOptions:
     @property
     def files(self) -> tuple[str, ...]:
         """The files that groups are read from."""
-        return tuple(name for name in (self.rigid_file, self.tls_file, self.occupancy_groups) if name)
+        return tuple(name for name in (self.rigid_file, self.tls_file, self.b_file, self.occupancy_groups) if name)
 
     @property
     def tls_file(self) -> str | None:
         """The TLS file, where one is named."""
         return None if self.tls in (None, "auto", "domains", "model") else self.tls
+
+    @property
+    def b_file(self) -> str | None:
+        """The file of B groups, where one is named."""
+        return None if self.b_groups in (None, "residue", "main-side", "chain") else self.b_groups
 
     @property
     def wants_occupancies(self) -> bool:

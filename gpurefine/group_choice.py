@@ -7,12 +7,14 @@ from dataclasses import replace
 from .config import Config
 from .config_groups import DFRACTION_SIGMA
 from .errors import UsageError
+from .io.b_groups import find_b_groups
 from .io.deuterium import find_deuterium_sites
 from .io.occupancy_groups import find_occupancy_groups
 from .io.rigid_groups import find_rigid_groups, names_of
 from .io.structure import InputModel
 from .io.tls_groups import find_tls_groups, has_polymer, words
 from .io.topology import ChemicalModel
+from .params.grouped import GroupedB
 from .refinement.choose_terms import automatic_kind
 from .refinement.groups import MovingGroups, RigidPlan, TlsPlan
 
@@ -55,6 +57,13 @@ def choose_groups(
         groups, told = find_tls_groups(options.tls or "auto", options.tls_groups, options.tls_reset, model, chemistry)
         messages += [*told, f"TLS groups: {words(groups)}."]
         tls = TlsPlan(groups, options.tls_cycles)
+    grouped = None
+    if config.refine.adp == "grouped":
+        shared, told = find_b_groups(options.b_groups or "residue", chemistry)
+        grouped = GroupedB(shared.member, shared.count)
+        messages += told
+    elif options.b_groups is not None:
+        raise UsageError("--b-groups needs --adp grouped.")
     occupancies = None
     if options.wants_occupancies:
         occupancies, told = find_occupancy_groups(options, chemistry)
@@ -64,6 +73,7 @@ def choose_groups(
         chemistry, deuterium, told = find_deuterium_sites(chemistry, occupancies)
         messages += told
     moving = MovingGroups(
-        rigid, tls, occupancies, options.occupancy_cycles, deuterium, options.dfraction_sigma or DFRACTION_SIGMA
+        rigid, tls, occupancies, options.occupancy_cycles, deuterium, options.dfraction_sigma or DFRACTION_SIGMA,
+        grouped,
     )
     return moving, chemistry, messages

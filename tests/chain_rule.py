@@ -23,7 +23,8 @@ def objective_of(problem: Any, cycles: int = 0, **changes: Any) -> Objective:
     return build_objective(
         problem.backend, replace(c.atoms, **changes), c.topology, c.labels, problem.data.crystal,
         problem.data.reflections, problem.scattering.form_factors, problem.config.solvent,
-        RefineOptions(cycles=cycles), problem.timer, None, problem.groups, ncs=problem.ncs,
+        RefineOptions(cycles=cycles, adp=problem.config.refine.adp), problem.timer, None, problem.groups,
+        ncs=problem.ncs,
     )[0]
 
 

@@ -80,6 +80,32 @@ class BlockMatrix:
     off: NDArray[np.float64]
 
 
+def coupled(diagonal: NDArray[np.float64], pairs: NDArray[np.integer], off: NDArray[np.float64]) -> BlockMatrix:
+    """The matrix with ``diagonal`` (n, s, s) and blocks ``off`` (m, s, s) in rows and columns ``pairs`` (m, 2).
+
+    Pairs may come in any order and more than once; where the two are the same, the block and its mirror image both lie
+    on the diagonal.
+    """
+    n = len(diagonal)
+    same, swapped = pairs[:, 0] == pairs[:, 1], pairs[:, 0] > pairs[:, 1]
+    off = np.where(swapped[:, None, None], np.swapaxes(off, 1, 2), off)
+    pattern = BlockPattern.from_pairs(n, pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32))
+    slot = pattern.find(pairs.min(axis=1)[~same], pairs.max(axis=1)[~same])
+    own = off[same]
+    diagonal = diagonal + _summed(own + np.swapaxes(own, 1, 2), pairs[same, 0], n)
+    return BlockMatrix(pattern, diagonal, _summed(off[~same], slot, len(pattern.pairs)))
+
+
+def _summed(blocks: NDArray[np.float64], row: NDArray[np.integer], n: int) -> NDArray[np.float64]:
+    """Blocks (m, s, s) summed by their ``row`` (m,), (n, s, s)."""
+    side = blocks.shape[1]
+    flat = blocks.reshape(len(row), side * side)
+    out = np.empty((n, side * side))
+    for column in range(side * side):
+        out[:, column] = np.bincount(row, flat[:, column], minlength=n)
+    return out.reshape(n, side, side)
+
+
 def project_blocks(matrix: BlockMatrix, atoms: NDArray[np.int32], projectors: NDArray[np.float64]) -> None:
     """Pᵀ M P in place, P (m, s, s) of ``atoms`` (m,), each named once, being the identity for all others."""
     pairs = matrix.pattern.pairs

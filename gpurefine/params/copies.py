@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from ..backend.blocks import BlockMatrix, BlockPattern
+from ..backend.blocks import BlockMatrix, coupled
 from ..backend.ops_restraints import RestraintOps
 from ..backend.plans import AtomInformation, DensityGradient, Scatterers
 from ..model.strict_ncs import StrictNcs
@@ -81,24 +80,10 @@ class Copies:
         copy, atom = np.divmod(matrix.pattern.pairs, self.n)
         turns = self._turns(side)
         turned = np.swapaxes(turns[copy[:, 0]], 1, 2) @ off @ turns[copy[:, 1]]
-        same, swapped = atom[:, 0] == atom[:, 1], atom[:, 0] > atom[:, 1]
-        turned[swapped] = np.swapaxes(turned[swapped], 1, 2)
-        pattern = BlockPattern.from_pairs(self.n, atom[:, 0], atom[:, 1])
-        slot = pattern.find(atom.min(axis=1)[~same], atom.max(axis=1)[~same])
-        # an atom with its own copy: both the block and its mirror image come to lie on the diagonal
-        own = turned[same]
-        diagonal += _summed(own + np.swapaxes(own, 1, 2), atom[same, 0], self.n)
-        return BlockMatrix(pattern, diagonal, _summed(turned[~same], slot, len(pattern.pairs)))
+        return coupled(diagonal, atom, turned)
 
     def _turns(self, side: int) -> F64:
         """(k, s, s) ∂(copy)/∂(the one copy)."""
         if side == 3:
             return self.ncs.rotations
         return self.ncs.tensor_rotations if side == 6 else np.ones((len(self.ncs), 1, 1))
-
-
-def _summed(blocks: F64, row: NDArray[np.integer], n: int) -> F64:
-    """Blocks (m, s, s) summed by their ``row`` (m,), (n, s, s)."""
-    side = blocks.shape[1]
-    where = csr_array((np.ones(len(row)), (row, np.arange(len(row)))), shape=(n, len(row)))
-    return np.asarray(where @ blocks.reshape(len(row), side * side)).reshape(n, side, side)

@@ -15,10 +15,11 @@ from ..model.special import SpecialPositions
 from ..model.tensors import TRACE
 from ..params.atomic import IsotropicB
 from ..params.copies import Copies
+from ..params.grouped import GroupedB
 from ..params.tensors import B_PER_TRACE, DisplacementTensors, smallest_and_largest
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
-from .terms import IsotropicTerms, TensorTerms, Term, over
+from .terms import IsotropicTerms, OverGroups, TensorTerms, Term, over
 
 ANISO_FROM = 10.0
 """Working reflections per atom (without hydrogen) from which ``--adp auto`` takes anisotropic atoms: above this,
@@ -45,7 +46,7 @@ def choose_displacements(atoms: Atoms, options: RefineOptions, n_work: int) -> D
     if kind == "auto":
         kind, reason = automatic_kind(atoms, n_work)
         messages.append(f"Displacement parameters: {kind} ({reason}).")
-    if kind == "iso" and atoms.is_aniso.any():
+    if kind in ("iso", "grouped") and atoms.is_aniso.any():
         n_aniso = int((atoms.is_aniso & ~atoms.is_hydrogen).sum())
         messages.append(
             f"{n_aniso} anisotropic atoms are made isotropic with their equivalent B (--adp {options.adp})."
@@ -75,16 +76,21 @@ def automatic_kind(atoms: Atoms, n_work: int) -> tuple[str, str]:
 
 
 def displacement_terms(
-    chosen: Displacements, special: SpecialPositions, adp: AdpRestraints, backend: Backend, copies: Copies | None = None
+    chosen: Displacements, special: SpecialPositions, adp: AdpRestraints, backend: Backend,
+    copies: Copies | None = None, grouped: GroupedB | None = None,
 ) -> tuple[list[Term], TensorRestraints | None]:
     """The parameters with their restraints, and the restraints on tensors where there are any.
 
     Args:
-        adp: of the whole asymmetric unit, which has ``copies`` of the atoms where there is strict symmetry.
+        adp: of the whole asymmetric unit, which has ``copies`` of the atoms where there is strict symmetry; grouped:
+            shifts of B that --adp grouped refines.
     """
     atoms = chosen.atoms
     if chosen.kind == "iso":
         return [Term(IsotropicB(atoms.parent, atoms.is_aniso.copy()), over(IsotropicTerms(adp), copies, backend))], None
+    if chosen.kind == "grouped" and grouped is not None:
+        inner = over(IsotropicTerms(adp), copies, backend)
+        return [Term(grouped, OverGroups(inner, grouped, backend))], None
     if chosen.kind in ("aniso", "mixed"):
         kind = DisplacementTensors.of(atoms.parent, atoms.is_aniso, special)
         is_aniso = atoms.is_aniso if copies is None else copies.ncs.each(atoms.is_aniso)

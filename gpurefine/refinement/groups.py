@@ -11,6 +11,7 @@ from ..model.atoms import Atoms
 from ..model.deuterium import DeuteriumResult, DeuteriumSites
 from ..model.occupancy import OccupancyGroups, OccupancyResult
 from ..model.tls import TlsGroups, TlsResult
+from ..params.grouped import GroupedB
 from ..params.occupancy import GroupOccupancies
 from ..params.rigid import RigidBodies
 from ..params.tls import TlsMotion
@@ -65,6 +66,7 @@ class MovingGroups:
     occupancy_cycles: int = 0
     deuterium: DeuteriumSites | None = None
     deuterium_sigma: float = 0.05
+    grouped_b: GroupedB | None = None
 
 
 def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:

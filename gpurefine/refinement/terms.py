@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..backend.blocks import BlockMatrix
 from ..backend.ops_restraints import RestraintOps
 from ..params.copies import Copies
+from ..params.grouped import GroupedB
 from ..params.kind import ParameterKind
 from ..params.tensors import tensors_of
 from ..params.values import AtomValues
@@ -129,6 +130,25 @@ class OverCopies:
         found = self.inner.linearise(self.copies.values(values))
         matrices = [self.copies.matrix(matrix, self.backend) for matrix in found.matrices]
         return RestraintSlope(self.copies.vectors(found.gradient), matrices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OverGroups:
+    """Restraints on the isotropic B of atoms as restraints on the shifts that groups of them share."""
+
+    inner: KindRestraints
+    kind: GroupedB
+    backend: RestraintOps
+
+    def value(self, values: AtomValues) -> float:
+        """Their sum over all atoms."""
+        return self.inner.value(values)
+
+    def linearise(self, values: AtomValues) -> RestraintSlope:
+        """Gradient (g, 1) and blocks of side 1."""
+        found = self.inner.linearise(values)
+        matrices = [self.kind.matrix(matrix, self.backend) for matrix in found.matrices]
+        return RestraintSlope(self.kind.summed(found.gradient[:, 0])[:, None], matrices)
 
 
 def over(restraints: KindRestraints, copies: Copies | None, backend: RestraintOps) -> KindRestraints:
