@@ -72,7 +72,7 @@ def test_mean_intensities_prefer_pairs_of_intensities() -> None:
 
 @pytest.mark.parametrize(("sets", "asked", "labels"), [
     (({"F": "F", "IMEAN": "J"}, {"I": "J"}), ("F",), ("IMEAN", "SIGIMEAN")),
-    (({"I": "J"}, {"F": "F", "IMEAN": "J"}), ("F",), ("IMEAN", "SIGIMEAN")),
+    (({"IMEAN": "J"}, {"F": "F", "I": "J"}), ("F",), ("I", "SIGI")),
     (({"F": "F", **pair("I", "K")},), ("F",), ("I(+)", "SIGI(+)", "I(-)", "SIGI(-)")),
     (({**pair("F", "G"), "IMEAN": "J"},), ("F(+)", "F(-)"), ("IMEAN", "SIGIMEAN")),
     (({"F": "F"},), ("F",), None),

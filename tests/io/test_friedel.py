@@ -232,6 +232,21 @@ def test_intensities_beside_amplitudes(make_mtz, amplitude):
     assert positions(chosen.reflections.hkl, data.reflections.hkl).min() >= 0
 
 
+def test_intensities_of_mates_beside_amplitudes(make_mtz, amplitude):
+    """Averaged with weights 1/σ²."""
+    columns = {
+        "F": ("F", amplitude), "SIGF": ("Q", lambda hkl, d: d),
+        "I(+)": ("K", lambda hkl, d: amplitude(hkl, d) ** 2 + 30.0), "SIGI(+)": ("M", lambda hkl, d: 10.0 * d),
+        "I(-)": ("K", lambda hkl, d: amplitude(hkl, d) ** 2 - 30.0), "SIGI(-)": ("M", lambda hkl, d: 20.0 * d),
+    }  # fmt: skip
+    data = read(make_mtz(columns))
+    r = data.reflections
+    assert data.kind == "amplitudes"
+    expected = amplitude(r.hkl, None) ** 2 + 30.0 * (4.0 - 1.0) / 5.0
+    np.testing.assert_allclose(data.intensity, expected, rtol=1e-5)
+    np.testing.assert_allclose(data.sigma_intensity, 20.0 / np.sqrt(5.0) * r.inv_d2**-0.5, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("case", "wavelength"), [("insulin_ssad", 1.5418), ("hewl_ssad", 1.893)])
 def test_hand_of_real_data(case_folder, case, wavelength):
     """Measured and calculated |F(+)| − |F(−)| go together; in the other hand they would oppose each other."""

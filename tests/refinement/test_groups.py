@@ -15,9 +15,10 @@ from gpurefine.backend.gaussians import full_tensors
 from gpurefine.config import RefineOptions
 from gpurefine.constants import DEGREE
 from gpurefine.errors import Status
+from gpurefine.model.occupancy import OccupancyGroups
 from gpurefine.params.rigid import rotation_matrices
 from gpurefine.refinement import refine as loop
-from gpurefine.refinement.groups import rigid_stages
+from gpurefine.refinement.groups import rigid_stages, start_occupancies
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +108,17 @@ def test_gradient_of_occupancies(example: tuple[Path, Path]) -> None:
     objective = objective_of(problem, 1, occ=occ, scattering_weight=occ)
     assert objective.stages[-1].terms[-1].kind.by_occupancy
     check_chain_rule(objective, "atoms", len(objective.stages[-1].terms) - 1, 0.02)
+
+
+def test_occupancies_start_where_the_constraints_allow(two_bodies: Any) -> None:
+    """A complete set of two comes to a sum of 1; a special position keeps its share of the occupancy."""
+    atoms = two_bodies.chemistry.atoms
+    occ = np.ones(len(atoms))
+    occ[:2] = 0.5, 0.7
+    share = np.where(np.arange(len(atoms)) == 1, 0.5, 1.0)
+    member = np.where(np.arange(len(atoms)) < 2, np.arange(len(atoms)), -1).astype(np.int32)
+    groups = OccupancyGroups(("a", "b"), member, ((0, 1),), (True,))
+    found, kind = start_occupancies(replace(atoms, occ=occ, scattering_weight=occ * share), groups)
+    assert found.occ[:2] == pytest.approx([0.4, 0.6]) and (found.occ[2:] == 1.0).all()
+    np.testing.assert_allclose(found.scattering_weight, found.occ * share)
+    assert kind.shape == (1, 2)
