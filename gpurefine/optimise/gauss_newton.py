@@ -31,12 +31,15 @@ class LinearBlock:
         gradient: (n, s) of the target.
         matrices: block matrices whose sum, with ``extra`` (n, s, s) on the diagonal, is the curvature.
         limit: largest shift of one component.
+        within: (n, s) what the equations are solved for instead, where the step of ``gradient`` would end outside of
+            what is allowed.
     """
 
     gradient: F64
     matrices: Sequence[BlockMatrix]
     extra: F64
     limit: float
+    within: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,8 @@ def step(
     for ridge in (0.0, RIDGE):
         shifts = []
         for block in blocks:
-            solution = solve(
-                backend, block.matrices, block.extra, -block.gradient, ridge, tolerance, max_iterations
-            )
+            right = -(block.gradient if block.within is None else block.within)
+            solution = solve(backend, block.matrices, block.extra, right, ridge, tolerance, max_iterations)
             iterations += solution.iterations
             shifts.append(np.clip(solution.x, -block.limit, block.limit))
         slope = sum(float(np.sum(block.gradient * shift)) for block, shift in zip(blocks, shifts, strict=True))

@@ -19,6 +19,7 @@ from ..errors import NumericalError
 from ..model.tensors import TRACE
 from ..model.tls import N_TLS, TlsGroups
 from .tensors import tensors_of
+from .tls_valid import LIBRATION, valid_shift
 from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
@@ -28,6 +29,9 @@ UNIT = np.concatenate([np.full(6, 0.05), np.full(6, DEGREE**2), np.full(8, 0.05 
 
 SMALLEST_U = B_MIN / EIGHT_PI2
 """Å²: the total U of no atom may fall below this in any direction."""
+
+SLACK = 1e-5
+"""Of L: how negative rounding may leave it, an order below what is told."""
 
 HALVINGS = 12
 """Times a group's shift is halved to keep its atoms' U positive definite before it is given up."""
@@ -53,7 +57,8 @@ class TlsMotion:
         return len(self.groups), N_TLS
 
     def move(self, values: AtomValues, shift: F64) -> AtomValues:
-        """New tensors; a group's shift is halved until the U of all its atoms are positive definite.
+        """New tensors; a group's shift is halved until the U of all its atoms are positive definite, and L is as far
+        from negative as it was, or not negative.
 
         What the atoms' own displacement must give up for that (:meth:`settled`) leaves the total U as it is.
         """
@@ -64,9 +69,12 @@ class TlsMotion:
         change = np.einsum("aij,aj->ai", rows, (shift * UNIT)[member])
         floor = self._smallest(own, member) - 1e-9
         length = np.ones(len(self.groups))
+        libration, turned = values.tls[:, LIBRATION], (shift * UNIT)[:, LIBRATION]
+        least = np.minimum(smallest_eigenvalues(libration), 0.0) - SLACK * np.abs(libration + turned).sum(axis=1)
         for _ in range(HALVINGS):
             low = self._smallest(own + length[member, None] * change, member)
             bad = low < np.minimum(SMALLEST_U, floor)
+            bad |= smallest_eigenvalues(libration + length[:, None] * turned) < least
             if not bad.any():
                 break
             length[bad] *= 0.5
@@ -101,14 +109,21 @@ class TlsMotion:
         """All directions are refined."""
         return gradient
 
+    def within(self, values: AtomValues, gradient: F64, blocks: F64) -> F64:
+        """The gradient (g, 20) with which a full step ends at valid L: −H x for the shifts x of :func:`valid_shift`."""
+        each = zip(values.tls, gradient, blocks, strict=True)
+        shift = np.stack([valid_shift(own, UNIT, slope, block) for own, slope, block in each])
+        return np.asarray(-np.einsum("gij,gj->gi", blocks, shift))
+
     def settled(self, values: AtomValues) -> AtomValues:
-        """The same total U with so much isotropic displacement moved from the atoms to T that no group's motion has
-        a negative direction at any of its atoms, as far as the atoms' own B allow."""
+        """The same total U with so much isotropic displacement moved from the atoms to T that neither T nor the group's
+        motion at any of its atoms has a negative direction, as far as the atoms' own B allow."""
         groups = self.groups
         inside = groups.inside
         member = groups.member[inside]
         motion = groups.displacement(values.xyz, values.tls)[inside]
-        lack = np.maximum(-self._smallest(motion, member), 0.0)
+        smallest = np.minimum(self._smallest(motion, member), smallest_eigenvalues(values.tls[:, :6]))
+        lack = np.maximum(-smallest, 0.0)
         own = self._smallest(tensors_of(values, self.is_aniso)[inside], member)
         moved = np.minimum(lack, np.maximum(own - SMALLEST_U, 0.0))
         tls = values.tls.copy()

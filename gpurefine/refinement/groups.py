@@ -91,7 +91,8 @@ def tls_stage(plan: TlsPlan, groups: TlsGroups, is_aniso: NDArray[np.bool_]) -> 
     Args:
         is_aniso: (n,) atoms whose own displacement is anisotropic.
     """
-    return Stage("TLS", plan.cycles, (Term(TlsMotion(groups, is_aniso), filter=FILTER),))
+    motion = TlsMotion(groups, is_aniso)
+    return Stage("TLS", plan.cycles, (Term(motion, filter=FILTER, within=motion.within),))
 
 
 def tls_result(refinement: Refinement, residual: bool) -> TlsResult | None:

@@ -231,7 +231,8 @@ class Objective:
                     matrices = restraints.matrices
                 if term.filter > 0.0:
                     gradient, extra = filtered(gradient, extra, term.filter)
-                blocks.append(LinearBlock(gradient, matrices, extra, kind.limit))
+                within = None if term.within is None else term.within(values, gradient, extra)
+                blocks.append(LinearBlock(gradient, matrices, extra, kind.limit, within))
         for data, own in zip(self.data_kinds, data_slopes(self.experiment, self.data_kinds), strict=True):
             blocks.append(LinearBlock(weight * own.gradient[None], [], weight * own.information[None], data.limit))
         return blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -160,12 +161,14 @@ def over(restraints: KindRestraints, copies: Copies | None, backend: RestraintOp
 class Term:
     """One kind of parameter with its restraints, where it has any.
 
-    Directions whose curvature is below ``filter`` times the largest of their block are left out.
+    Directions whose curvature is below ``filter`` times the largest of their block are left out.  ``within`` gives for
+    atoms, gradient (m, s) and curvature (m, s, s) the gradient whose full step ends where the parameters are allowed.
     """
 
     kind: ParameterKind
     restraints: KindRestraints | None = None
     filter: float = 0.0
+    within: Callable[[AtomValues, F64, F64], F64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

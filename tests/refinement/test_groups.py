@@ -74,7 +74,12 @@ def tls_problem(example: tuple[Path, Path]) -> Any:
 
 
 def test_gradient_of_tls(tls_problem: Any) -> None:
-    check_chain_rule(objective_of(tls_problem), "TLS", 0, 0.12)
+    """From a motion that leaves room on all sides, since L and T are kept from having negative principal values."""
+    plan = tls_problem.groups.tls
+    start = np.zeros_like(plan.groups.start)
+    start[:, :3], start[:, 6:9] = 0.1, 2.0 * DEGREE**2
+    moving = replace(tls_problem.groups, tls=replace(plan, groups=replace(plan.groups, start=start)))
+    check_chain_rule(objective_of(replace(tls_problem, groups=moving)), "TLS", 0, 0.12)
 
 
 def test_gradient_of_atoms_that_move_with_a_group(tls_problem: Any) -> None:
