@@ -57,6 +57,22 @@ def test_anisotropic_is_everything_but_hydrogen(atoms: Any) -> None:
     assert not new.u_aniso[atoms.is_hydrogen].any()
 
 
+def test_b_stays_within_bounds_and_belongs_to_u(atoms: Any) -> None:
+    odd = replace(atoms, b_iso=np.where(atoms.is_aniso, 77.0, 0.1))
+    new = choose_displacements(odd, RefineOptions(adp="mixed"), 1000).atoms
+    assert (new.b_iso[~atoms.is_aniso] == 0.5).all()
+    own = np.flatnonzero(new.is_aniso)
+    np.testing.assert_allclose(new.b_iso[own], EIGHT_PI2 * new.u_aniso[own, :3].mean(axis=1))
+
+
+def test_atoms_that_are_not_there_do_not_count(atoms: Any) -> None:
+    heavy = np.flatnonzero(~atoms.is_hydrogen)
+    occ = atoms.occ.copy()
+    occ[heavy[: len(heavy) // 2]] = 0.0
+    n_work = round(12 * (len(heavy) - len(heavy) // 2))
+    assert choose_displacements(replace(atoms, occ=occ), RefineOptions(adp="auto"), n_work).kind == "aniso"
+
+
 def test_mixed_keeps_what_the_file_has(atoms: Any) -> None:
     chosen = choose_displacements(atoms, RefineOptions(adp="mixed"), 1000)
     assert np.array_equal(chosen.atoms.is_aniso, atoms.is_aniso & ~atoms.is_hydrogen)
