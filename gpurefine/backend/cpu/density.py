@@ -12,7 +12,7 @@ from ..gaussians import anisotropic_reach, isotropic_gaussians
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
 from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso, transforms
 from .rows import LANES, MAX_ROW
-from .slabs import SHARES
+from .slabs import shares
 from .sphere import GAUSSIANS, SIZES
 from .threads import WORTHWHILE, Threads
 
@@ -73,8 +73,7 @@ class DensityOps(Threads):
         step = float(np.linalg.norm(plan.orth[:, 2])) / plan.shape[2]
         width = int(2.0 * float(args[5].max()) / step) + 3 * LANES
         n_gauss = args[3].shape[1]
-        shares = 1 if self.threads == 1 else SHARES * self.threads
-        return np.empty((shares, 6 * GAUSSIANS + (3 * n_gauss + 6) * width), np.float32)
+        return np.empty((shares(plan.shape[0], self.threads), 6 * GAUSSIANS + (3 * n_gauss + 6) * width), np.float32)
 
     @staticmethod
     def _check_rows(plan: DensityPlan, radius: NDArray[np.float64]) -> None:

@@ -13,7 +13,7 @@ from .jit import njit
 from .lanes import fill_bytes
 from .regions import clear_runs, find_runs, region_sizes
 from .rows import Array, wrapped
-from .slabs import SHARES, atoms_of_slabs, plane_ranges, scattered, share_planes
+from .slabs import atoms_of_slabs, plane_ranges, scattered, share_planes, shares
 from .sphere import grid_metric, row_points, row_range
 from .threads import Threads
 
@@ -106,7 +106,7 @@ class MaskOps(Threads):
         self.use(0.008 * float(np.prod(shape)))
         mask = np.ones((nu * nv, nw), np.int8)
         reciprocal = np.linalg.norm(np.linalg.inv(orth), axis=1)
-        slabs = 1 if self.threads == 1 else SHARES * self.threads
+        slabs = shares(nu, self.threads)
         _mark(mask, nu, nv, orth, fractional - np.floor(fractional), reciprocal, radius, slabs)
         first, begin, end = find_runs(mask)
         offsets = ball(shape, orth, shrink_radius)

@@ -10,7 +10,18 @@ from .jit import njit
 from .rows import Array
 
 SHARES = 8
-"""Slabs a thread."""
+"""Slabs a thread, where there are planes enough."""
+
+PLANES = 24
+"""Planes a slab at least: an atom covers about ten, and is begun anew in every slab that it touches."""
+
+
+def shares(nu: int, threads: int) -> int:
+    """How many slabs ``nu`` planes are worth."""
+    each = 1 if threads == 1 else SHARES
+    while each > 1 and nu < PLANES * each * threads:
+        each //= 2
+    return each * threads
 
 
 @njit()
