@@ -38,7 +38,7 @@ from .special_sites import place_on_special_positions
 from .starting_values import starting_atoms
 from .terms import FractionTerms, PositionTerms, Stage, Term, over
 from .timing import Timer
-from .tls_start import start_motion
+from .tls_start import start_motion, tls_limits
 
 F64 = NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def build_objective(
     if groups.tls is not None:
         atoms, tls, told = start_motion(atoms, groups.tls.groups, special, options.reset_b is not None)
         chosen = replace(chosen, atoms=atoms)
-        messages += told
+        messages += [*told, *tls_limits(tls, chosen.kind, groups.rigid is not None)]
     occupancies = None
     if groups.occupancies is not None:
         atoms, occupancies = start_occupancies(atoms, groups.occupancies)

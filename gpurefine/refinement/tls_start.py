@@ -58,6 +58,19 @@ def start_motion(
     return atoms, replace(groups, start=start), messages
 
 
+def tls_limits(groups: TlsGroups, adp: str, rigid: bool) -> list[str]:
+    """What the user is to be told of TLS beside displacement parameters ``adp`` and ``rigid`` bodies."""
+    told = []
+    if adp in ("aniso", "mixed"):
+        told.append("Restraints on U act on the atoms' own U, without the motion of their TLS groups.")
+    if rigid and groups.start.any():
+        told.append(
+            "Warning: TLS tensors that are given keep their origins and axes when rigid bodies move; where moves are "
+            "large start them from zero (--tls-reset)."
+        )
+    return told
+
+
 def _without(atoms: Atoms, groups: TlsGroups) -> tuple[Atoms, np.ndarray]:
     """Atoms whose displacement lacks their group's motion, and (n,) bool which had not enough of it."""
     motion = groups.displacement(atoms.xyz, groups.start)

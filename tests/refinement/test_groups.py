@@ -19,6 +19,7 @@ from gpurefine.model.occupancy import OccupancyGroups
 from gpurefine.params.rigid import rotation_matrices
 from gpurefine.refinement import refine as loop
 from gpurefine.refinement.groups import rigid_stages, start_occupancies
+from gpurefine.refinement.tls_start import tls_limits
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,16 @@ def test_gradient_of_atoms_that_move_with_a_group(tls_problem: Any) -> None:
     moving = replace(tls_problem, groups=replace(tls_problem.groups, tls=plan))
     check_chain_rule(objective_of(moving, 1), "atoms", 0, 2e-3)
     check_chain_rule(objective_of(moving, 1), "atoms", 1, 0.5)
+
+
+def test_limits_of_tls_are_told(tls_problem: Any) -> None:
+    groups = tls_problem.groups.tls.groups
+    moving = replace(groups, start=np.full((1, 20), 0.01))
+    assert tls_limits(groups, "iso", True) == [] and tls_limits(moving, "iso", False) == []
+    (aniso,) = tls_limits(groups, "aniso", True)
+    assert "own U, without the motion" in aniso
+    (rigid,) = tls_limits(moving, "iso", True)
+    assert rigid.startswith("Warning: TLS tensors that are given") and "--tls-reset" in rigid
 
 
 def test_tls_cycles_lower_the_target(tls_problem: Any) -> None:
