@@ -58,7 +58,7 @@ def _integrate(
     for _ in range(4):
         # shrink to where the integrand is within exp(−TAIL) of its maximum; more amplitudes, wider meshes
         log_p, f, *_ = _log_integrand(node, limits, response, i_obs, sigma, mean, variance, centric)
-        inside = log_p > log_p.max() - TAIL
+        inside = log_p >= log_p.max() - TAIL
         for k in range(n):
             seen = np.flatnonzero(inside.any(axis=tuple(q for q in range(n) if q != k)))
             low, high = max(int(seen[0]) - 1, 0), min(int(seen[-1]) + 1, len(node) - 1)
