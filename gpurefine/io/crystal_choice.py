@@ -107,8 +107,8 @@ def _bring_together(
     if not settings and (cells_differ or data_group is None):
         raise InputError(
             f"The cell of {data_name} ({_words(cell)}) and that of {model_name} ({_words(model.cell)}) differ by more "
-            "than 3 % in a length or 3° in an angle, also on other axes; they are different crystal forms, so place "
-            "the model in the data's cell first."
+            "than 3 % in a length or 3° in an angle, also on other axes; they are different crystal forms: use "
+            "files of one form, or place the model in the data's cell first."
         )
     if not settings:
         assert data_group is not None
