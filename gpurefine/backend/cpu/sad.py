@@ -53,7 +53,8 @@ def _window(
     """Maximum of the log integrand on 0 ≤ ψ ≤ π and the ends of the window about it."""
     low, high = 0.0, math.pi
     slope_low, slope_high = 0.0, 0.0
-    psi, stiffness = beta, 1.0
+    # at ψ = 0 = β the slope vanishes, be it the top or, where the amplitudes contradict the means, the bottom
+    psi, stiffness = max(beta, 1e-9), 1.0
     for turn in range(60):
         _, slope, _, _ = _height(psi, kappa, beta, g, r, a, v)
         if slope > 0.0:
