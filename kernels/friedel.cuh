@@ -63,7 +63,7 @@ struct Circle {
 
     // Maximum of the logarithm on 0 ≤ ψ ≤ π, and the ends of the window about it.
     __device__ double window(double& left, double& right) const {
-        double low = 0.0, high = PI, slope_low = 0.0, slope_high = 0.0, psi = beta, stiffness = 1.0, slope, m, ratio;
+        double low = 0.0, high = PI, slope_low = 0.0, slope_high = 0.0, psi = fmax(beta, 1e-9), stiffness = 1.0, slope, m, ratio;
         for (int turn = 0; turn < 60; ++turn) {
             height(psi, slope, m, ratio);
             if (slope > 0.0) {
