@@ -37,7 +37,7 @@ from .params.tls import validity
 from .refinement import refine as loop
 from .refinement.anomalous import in_words
 from .refinement.checkpoint import Snapshot, restore, take
-from .refinement.groups import MovingGroups, deuterium_result, occupancy_result, tls_result
+from .refinement.groups import MovingGroups, deuterium_result, occupancy_result, settle_motion, tls_result
 from .refinement.phase_placement import place_by_atoms
 from .refinement.refine import Refinement
 from .refinement.report import final_report
@@ -185,6 +185,7 @@ class Problem:
 
     def _result(self, state: Refinement, messages: list[str], options: RefineOptions) -> Result:
         with self.timer("output"):
+            settle_motion(state)
             values = state.state.values
             if not self.config.groups.tls_residual_b:
                 values = state.objective.composition.total(values)

@@ -7,12 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
-from ..constants import B_MAX, B_MIN
+from ..constants import B_MAX, B_MIN, EIGHT_PI2
 from ..model.special import SpecialPositions
+from ..model.tls import TlsGroups
 from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
+
+
+AT_BOUND = 0.05
+"""Å²; an atom this near to a bound is at it (the bound moves a little with the atom's place in a TLS group)."""
 
 
 def sum_by_owner(owner: NDArray[np.int32], per_atom: F64) -> F64:
@@ -77,10 +83,12 @@ class IsotropicB:
     Attributes:
         owner: (n,) int32 the atom whose parameters move this one.
         fixed: (n,) bool, atoms whose B stays.
+        tls: groups whose motion adds to the atoms' own B.
     """
 
     owner: NDArray[np.int32]
     fixed: NDArray[np.bool_]
+    tls: TlsGroups | None = None
     name: str = "B"
     limit: float = 30.0
     by_occupancy: bool = False
@@ -92,8 +100,24 @@ class IsotropicB:
 
     def move(self, values: AtomValues, shift: F64) -> AtomValues:
         """New B, kept between the bounds."""
-        moved = np.clip(values.b_iso + shift[self.owner, 0], B_MIN, B_MAX)
+        moved = np.clip(values.b_iso + shift[self.owner, 0], self._lowest(values), B_MAX)
         return replace(values, b_iso=np.where(self.fixed, values.b_iso, moved))
+
+    def held(self, values: AtomValues, gradient: F64) -> NDArray[np.bool_]:
+        """(n,) which atoms are at a bound and would go beyond it downhill of ``gradient`` (n, 1)."""
+        slope = gradient[:, 0]
+        low = values.b_iso <= self._lowest(values) + AT_BOUND
+        return ((slope > 0.0) & low) | ((slope < 0.0) & (values.b_iso >= B_MAX - AT_BOUND))
+
+    def _lowest(self, values: AtomValues) -> F64 | float:
+        """What own B (n,) may fall to: the sum with a group's motion is to be positive, and not each for itself, for
+        the data do not tell how much of an isotropic displacement is the group's."""
+        if self.tls is None:
+            return B_MIN
+        motion = EIGHT_PI2 * np.linalg.eigvalsh(full_tensors(self.tls.displacement(values.xyz, values.tls)))[:, 0]
+        least = np.full(len(motion), np.inf)
+        np.minimum.at(least, self.owner, motion)
+        return B_MIN - least[self.owner]
 
     def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
         """Every atom goes with its owner."""

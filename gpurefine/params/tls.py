@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
-from ..constants import B_MIN, DEGREE, EIGHT_PI2
+from ..constants import B_MAX, B_MIN, DEGREE, EIGHT_PI2
 from ..errors import NumericalError
 from ..model.tensors import TRACE
 from ..model.tls import N_TLS, TlsGroups
@@ -116,16 +116,22 @@ class TlsMotion:
         return np.asarray(-np.einsum("gij,gj->gi", blocks, shift))
 
     def settled(self, values: AtomValues) -> AtomValues:
-        """The same total U with so much isotropic displacement moved from the atoms to T that neither T nor the group's
-        motion at any of its atoms has a negative direction, as far as the atoms' own B allow."""
+        """The same total U, with isotropic displacement moved between T and the atoms until T and the group's motion at
+        all of its atoms have no negative direction and one of them none to spare, as far as the atoms' own B allow.
+
+        The data tell only the sum.  What T could spare would otherwise be a floor under the total B of its atoms, and
+        hold those that ought to lie lower.
+        """
         groups = self.groups
         inside = groups.inside
         member = groups.member[inside]
         motion = groups.displacement(values.xyz, values.tls)[inside]
         smallest = np.minimum(self._smallest(motion, member), smallest_eigenvalues(values.tls[:, :6]))
-        lack = np.maximum(-smallest, 0.0)
         own = self._smallest(tensors_of(values, self.is_aniso)[inside], member)
-        moved = np.minimum(lack, np.maximum(own - SMALLEST_U, 0.0))
+        most = np.zeros(len(groups))
+        np.maximum.at(most, member, values.b_iso[inside] / EIGHT_PI2)
+        room = np.maximum(B_MAX / EIGHT_PI2 - most, 0.0)
+        moved = np.clip(-smallest, -room, own - SMALLEST_U)
         tls = values.tls.copy()
         tls[:, :3] += moved[:, None]
         per_atom = np.zeros(len(inside))

@@ -13,6 +13,7 @@ from ..constants import B_MAX, B_MIN, EIGHT_PI2
 from ..model.atoms import Atoms
 from ..model.special import SpecialPositions
 from ..model.tensors import TRACE
+from ..model.tls import TlsGroups
 from ..params.atomic import IsotropicB
 from ..params.copies import Copies
 from ..params.grouped import GroupedB
@@ -77,17 +78,18 @@ def automatic_kind(atoms: Atoms, n_work: int) -> tuple[str, str]:
 
 def displacement_terms(
     chosen: Displacements, special: SpecialPositions, adp: AdpRestraints, backend: Backend,
-    copies: Copies | None = None, grouped: GroupedB | None = None,
+    copies: Copies | None = None, grouped: GroupedB | None = None, tls: TlsGroups | None = None,
 ) -> tuple[list[Term], TensorRestraints | None]:
     """The parameters with their restraints, and the restraints on tensors where there are any.
 
     Args:
         adp: of the whole asymmetric unit, which has ``copies`` of the atoms where there is strict symmetry; grouped:
-            shifts of B that --adp grouped refines.
+            shifts of B that --adp grouped refines; tls: groups whose motion adds to the atoms' own B.
     """
     atoms = chosen.atoms
     if chosen.kind == "iso":
-        return [Term(IsotropicB(atoms.parent, atoms.is_aniso.copy()), over(IsotropicTerms(adp), copies, backend))], None
+        each = IsotropicB(atoms.parent, atoms.is_aniso.copy(), tls)
+        return [Term(each, over(IsotropicTerms(adp), copies, backend), held=each.held)], None
     if chosen.kind == "grouped" and grouped is not None:
         inner = over(IsotropicTerms(adp), copies, backend)
         return [Term(grouped, OverGroups(inner, grouped, backend))], None

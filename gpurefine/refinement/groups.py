@@ -95,6 +95,16 @@ def tls_stage(plan: TlsPlan, groups: TlsGroups, is_aniso: NDArray[np.bool_]) -> 
     return Stage("TLS", plan.cycles, (Term(motion, filter=FILTER, within=motion.within),))
 
 
+def settle_motion(refinement: Refinement) -> None:
+    """Share isotropic displacement between refined TLS groups and their atoms anew; what scatters stays as it is."""
+    objective = refinement.objective
+    groups = objective.composition.tls
+    if groups is None or not any(stage.name == "TLS" for stage in objective.stages):
+        return
+    motion = TlsMotion(groups, objective.composition.is_aniso)
+    refinement.state.values = motion.settled(refinement.state.values)
+
+
 def tls_result(refinement: Refinement, residual: bool) -> TlsResult | None:
     """The refined motion; None without groups.  ``residual``: the model is written without it."""
     objective, values = refinement.objective, refinement.state.values

@@ -13,7 +13,7 @@ from ..backend.ops_reflections import Array
 from ..backend.plans import AtomInformation, DensityGradient, Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
-from ..optimise.eigen_filter import filtered
+from ..optimise.eigen_filter import filtered, without
 from ..optimise.gauss_newton import LinearBlock, StepOutcome
 from ..params.copies import Copies
 from ..params.values import AtomValues, Composition
@@ -231,6 +231,8 @@ class Objective:
                     matrices = restraints.matrices
                 if term.filter > 0.0:
                     gradient, extra = filtered(gradient, extra, term.filter)
+                if term.held is not None:
+                    gradient, extra = without(term.held(values, gradient), gradient, extra)
                 within = None if term.within is None else term.within(values, gradient, extra)
                 blocks.append(LinearBlock(gradient, matrices, extra, kind.limit, within))
         for data, own in zip(self.data_kinds, data_slopes(self.experiment, self.data_kinds), strict=True):

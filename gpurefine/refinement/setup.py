@@ -137,7 +137,7 @@ def build_objective(
                 held = no_positions(everywhere)
             positions = PositionTerms(geometry, nonbonded, held)
             terms.append(Term(Positions(topology.parent, special), over(positions, copies, backend)))
-        displacements, tensors = displacement_terms(chosen, special, adp, backend, copies, groups.grouped_b)
+        displacements, tensors = displacement_terms(chosen, special, adp, backend, copies, groups.grouped_b, tls)
         terms += displacements
         if occupancies is not None:
             terms.append(Term(occupancies))

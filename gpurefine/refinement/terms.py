@@ -163,12 +163,14 @@ class Term:
 
     Directions whose curvature is below ``filter`` times the largest of their block are left out.  ``within`` gives for
     atoms, gradient (m, s) and curvature (m, s, s) the gradient whose full step ends where the parameters are allowed.
+    ``held`` gives for atoms and gradient (m, s) which (m,) are at a bound that the step would cross: these stay.
     """
 
     kind: ParameterKind
     restraints: KindRestraints | None = None
     filter: float = 0.0
     within: Callable[[AtomValues, F64, F64], F64] | None = None
+    held: Callable[[AtomValues, F64], NDArray[np.bool_]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from optimise_cases import random_system
 
 from gpurefine.errors import Status
 from gpurefine.optimise.cg import inverse_blocks, solve
+from gpurefine.optimise.eigen_filter import without
 
 
 @pytest.mark.parametrize("size", [1, 3, 6])
@@ -27,6 +28,19 @@ def test_looser_tolerance_stops_earlier(backend: Any) -> None:
     right = np.ones((60, 3))
     loose, tight = (solve(backend, matrices, extra, right, 0.0, t, 500) for t in (1e-1, 1e-8))
     assert loose.iterations < tight.iterations and 1e-8 < loose.residual <= 1e-1
+
+
+def test_what_is_held_stays_and_the_rest_is_solved_without_it(backend: Any) -> None:
+    matrices, extra, full = random_system(30, 3, 5)
+    rng = np.random.default_rng(6)
+    gradient, held = rng.normal(size=(30, 3)), rng.random(30) < 0.3
+    assert without(np.zeros(30, bool), gradient, extra) == (gradient, extra)
+    right, stiff = without(held, gradient, extra)
+    found = solve(backend, matrices, stiff, right, 0.0, 1e-11, 500)
+    assert np.abs(found.x[held]).max() < 1e-5 * np.abs(found.x).max()
+    free = np.repeat(~held, 3)
+    alone = np.linalg.solve(full[np.ix_(free, free)], gradient.ravel()[free])
+    np.testing.assert_allclose(found.x.ravel()[free], alone, rtol=1e-4, atol=1e-6 * np.abs(alone).max())
 
 
 def test_ridge_stiffens_the_diagonal_blocks(backend: Any) -> None:

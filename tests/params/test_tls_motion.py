@@ -9,10 +9,11 @@ import pytest
 
 from gpurefine.backend.gaussians import full_tensors
 from gpurefine.backend.plans import AtomInformation, DensityGradient
-from gpurefine.constants import DEGREE, EIGHT_PI2
+from gpurefine.constants import B_MIN, DEGREE, EIGHT_PI2
 from gpurefine.model.tensors import TRACE
 from gpurefine.model.tls import N_TLS, TlsGroups, by_position
-from gpurefine.params.tls import SMALLEST_U, UNIT, TlsMotion, validity
+from gpurefine.params.atomic import IsotropicB
+from gpurefine.params.tls import SMALLEST_U, UNIT, TlsMotion, smallest_eigenvalues, validity
 from gpurefine.params.values import AtomValues, Composition
 from helpers import check_adjoint, check_gradient
 
@@ -98,7 +99,7 @@ def test_an_atom_at_the_floor_stops_its_group_and_may_rise() -> None:
     low.b_iso[1] = 0.5 * SMALLEST_U * EIGHT_PI2
     shift = np.zeros(kind.shape)
     shift[0, :3] = -1.0
-    np.testing.assert_array_equal(total(kind.move(low, shift)), total(low))
+    np.testing.assert_allclose(total(kind.move(low, shift)), total(low), atol=1e-15)
     shift[0, :3] = 1e-3
     np.testing.assert_allclose(total(kind.move(low, shift))[1], total(low)[1] + 1e-3 * UNIT[0] * TRACE)
 
@@ -119,6 +120,41 @@ def test_negative_motion_is_made_good_by_the_atoms() -> None:
     # told B of anisotropic atoms goes with their U
     told = EIGHT_PI2 / 3.0 * (after.u_aniso @ TRACE)
     np.testing.assert_allclose(after.b_iso[IS_ANISO], told[IS_ANISO])
+
+
+def test_what_the_motion_can_spare_belongs_to_the_atoms() -> None:
+    """T keeps no more than some direction at some atom needs, and gives to an atom whose own B has fallen below 0."""
+    kind, here = TlsMotion(groups(), IS_ANISO), values()
+    tls = here.tls.copy()
+    tls[0, :3] += 0.5
+    generous = kind.settled(replace(here, tls=tls))
+    np.testing.assert_allclose(total(generous), total(replace(here, tls=tls)), atol=1e-14)
+    tensor = smallest_eigenvalues(generous.tls[:, :6])
+    motion = lowest(groups().displacement(here.xyz, generous.tls))
+    assert min(tensor[0], motion[MEMBER == 0].min()) == pytest.approx(0.0, abs=1e-12)
+    taken = replace(generous, b_iso=generous.b_iso.copy())
+    poor = np.flatnonzero((MEMBER == 0) & ~IS_ANISO)[0]
+    taken.b_iso[poor] = -3.0
+    after = kind.settled(taken)
+    np.testing.assert_allclose(total(after), total(taken), atol=1e-14)
+    assert after.b_iso[poor] == pytest.approx(SMALLEST_U * EIGHT_PI2)
+
+
+def test_b_in_a_group_may_fall_until_the_sum_would_be_negative() -> None:
+    """Atoms at the floor whose slope would take them on are held; others, and those that rise, are not."""
+    owner = np.arange(N, dtype=np.int32)
+    kind, here = IsotropicB(owner, IS_ANISO, groups()), values()
+    moved = kind.move(here, np.full((N, 1), -1000.0))
+    free = ~IS_ANISO
+    inside = free & (MEMBER >= 0)
+    np.testing.assert_allclose(lowest(total(moved))[inside], SMALLEST_U, atol=1e-12)
+    np.testing.assert_array_equal(moved.b_iso[free & (MEMBER < 0)], B_MIN)
+    assert (moved.b_iso[inside] != B_MIN).all()
+    downhill = np.ones((N, 1))
+    assert kind.held(moved, downhill)[free].all() and not kind.held(moved, -downhill).any()
+    assert not kind.held(here, downhill).any()
+    top = kind.move(here, np.full((N, 1), 5000.0))
+    assert kind.held(top, -downhill)[free].all() and not kind.held(top, downhill).any()
 
 
 def test_what_atoms_of_a_group_scatter_by_and_its_slopes() -> None:
