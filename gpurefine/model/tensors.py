@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.gaussians import full_tensors
 from ..constants import VOIGT
 
 F64 = NDArray[np.float64]
@@ -14,6 +15,14 @@ TRACE = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
 
 TWICE = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 """How often each element stands in the tensor: the metric of six-vectors."""
+
+
+def smallest_and_largest(u: F64) -> tuple[F64, F64]:
+    """Smallest and largest principal value (m,) of tensors (m, 6)."""
+    if len(u) == 0:
+        return np.zeros(0), np.zeros(0)
+    principal: F64 = np.asarray(np.linalg.eigvalsh(full_tensors(u)), np.float64)
+    return principal[:, 0], principal[:, 2]
 
 
 def tensor_rotation(rotation: F64) -> F64:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
 from ..constants import B_MAX, B_MIN, EIGHT_PI2
 from ..model.special import SpecialPositions
+from ..model.tensors import smallest_and_largest
 from ..model.tls import TlsGroups
 from .values import AtomTangent, AtomValues
 
@@ -114,7 +114,7 @@ class IsotropicB:
         the data do not tell how much of an isotropic displacement is the group's."""
         if self.tls is None:
             return B_MIN
-        motion = EIGHT_PI2 * np.linalg.eigvalsh(full_tensors(self.tls.displacement(values.xyz, values.tls)))[:, 0]
+        motion = EIGHT_PI2 * smallest_and_largest(self.tls.displacement(values.xyz, values.tls))[0]
         least = np.full(len(motion), np.inf)
         np.minimum.at(least, self.owner, motion)
         return B_MIN - least[self.owner]

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
 from ..constants import B_MAX, B_MIN, EIGHT_PI2
 from ..model.special import SpecialPositions
-from ..model.tensors import TRACE, TWICE
+from ..model.tensors import TRACE, TWICE, smallest_and_largest
 from .atomic import sum_by_owner
 from .values import AtomTangent, AtomValues
 
@@ -30,14 +29,6 @@ TRIES = 8
 def tensors_of(values: AtomValues, is_aniso: NDArray[np.bool_]) -> F64:
     """U (n, 6) Å² of all atoms, those of isotropic ones B/8π² times unity."""
     return np.where(is_aniso[:, None], values.u_aniso, (values.b_iso / EIGHT_PI2)[:, None] * TRACE)
-
-
-def smallest_and_largest(u: F64) -> tuple[F64, F64]:
-    """Smallest and largest principal value (m,) of tensors (m, 6)."""
-    if len(u) == 0:
-        return np.zeros(0), np.zeros(0)
-    principal: F64 = np.asarray(np.linalg.eigvalsh(full_tensors(u)), np.float64)
-    return principal[:, 0], principal[:, 2]
 
 
 def safe_lengths(u: F64, shift: F64) -> F64:

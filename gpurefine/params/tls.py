@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
 from ..constants import B_MAX, B_MIN, DEGREE, EIGHT_PI2
 from ..errors import NumericalError
-from ..model.tensors import TRACE
+from ..model.tensors import TRACE, smallest_and_largest
 from ..model.tls import N_TLS, TlsGroups
 from .tensors import tensors_of
 from .tls_valid import LIBRATION, valid_shift
@@ -70,11 +69,11 @@ class TlsMotion:
         floor = self._smallest(own, member) - 1e-9
         length = np.ones(len(self.groups))
         libration, turned = values.tls[:, LIBRATION], (shift * UNIT)[:, LIBRATION]
-        least = np.minimum(smallest_eigenvalues(libration), 0.0) - SLACK * np.abs(libration + turned).sum(axis=1)
+        least = np.minimum(smallest_and_largest(libration)[0], 0.0) - SLACK * np.abs(libration + turned).sum(axis=1)
         for _ in range(HALVINGS):
             low = self._smallest(own + length[member, None] * change, member)
             bad = low < np.minimum(SMALLEST_U, floor)
-            bad |= smallest_eigenvalues(libration + length[:, None] * turned) < least
+            bad |= smallest_and_largest(libration + length[:, None] * turned)[0] < least
             if not bad.any():
                 break
             length[bad] *= 0.5
@@ -126,7 +125,7 @@ class TlsMotion:
         inside = groups.inside
         member = groups.member[inside]
         motion = groups.displacement(values.xyz, values.tls)[inside]
-        smallest = np.minimum(self._smallest(motion, member), smallest_eigenvalues(values.tls[:, :6]))
+        smallest = np.minimum(self._smallest(motion, member), smallest_and_largest(values.tls[:, :6])[0])
         own = self._smallest(tensors_of(values, self.is_aniso)[inside], member)
         most = np.zeros(len(groups))
         np.maximum.at(most, member, values.b_iso[inside] / EIGHT_PI2)
@@ -142,7 +141,7 @@ class TlsMotion:
     def _smallest(self, u: F64, member: NDArray[np.int32]) -> F64:
         """Smallest eigenvalue (g,) of U (m, 6) among the atoms of each group."""
         out = np.full(len(self.groups), np.inf)
-        np.minimum.at(out, member, np.linalg.eigvalsh(full_tensors(u))[:, 0])
+        np.minimum.at(out, member, smallest_and_largest(u)[0])
         return out
 
     def _summed(self, each: F64) -> F64:
@@ -153,18 +152,13 @@ class TlsMotion:
         return out.reshape((len(self.groups), *each.shape[1:]))
 
 
-def smallest_eigenvalues(six: F64) -> F64:
-    """Smallest eigenvalue (g,) of the tensors (g, 6)."""
-    return np.asarray(np.linalg.eigvalsh(full_tensors(six))[:, 0])
-
-
 def validity(groups: TlsGroups, values: F64) -> list[str]:
     """Sentences on groups whose T or L ``values`` (g, 20) no motion of a rigid body can have."""
     told = []
     for tensor, columns, scale, unit in (
         ("T", slice(0, 6), 1.0, "Å²"), ("L", slice(6, 12), DEGREE**-2, "deg²")
     ):
-        low = smallest_eigenvalues(values[:, columns]) * scale
+        low = smallest_and_largest(values[:, columns])[0] * scale
         size = np.abs(values[:, columns][:, :3]).sum(axis=1) * scale
         told += [
             f"TLS group {name}: {tensor} has the negative principal value {value:.3g} {unit}, which no motion of a "

@@ -12,12 +12,12 @@ from ..config import RefineOptions
 from ..constants import B_MAX, B_MIN, EIGHT_PI2
 from ..model.atoms import Atoms
 from ..model.special import SpecialPositions
-from ..model.tensors import TRACE
+from ..model.tensors import TRACE, smallest_and_largest
 from ..model.tls import TlsGroups
 from ..params.atomic import IsotropicB
 from ..params.copies import Copies
 from ..params.grouped import GroupedB
-from ..params.tensors import B_PER_TRACE, DisplacementTensors, smallest_and_largest
+from ..params.tensors import B_PER_TRACE, DisplacementTensors
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
 from .terms import IsotropicTerms, OverGroups, TensorTerms, Term, over

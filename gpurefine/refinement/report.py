@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..model.records import AnisotropyRecord, Report, ScaleRecord
 from ..model.strict_ncs import NcsRecord
-from ..params.tensors import smallest_and_largest
+from ..model.tensors import smallest_and_largest
 from ..restraints.statistics import restraint_outliers
 from .agreement import statistics_shells
 from .coordinate_error import coordinate_error

@@ -9,9 +9,8 @@ import numpy as np
 from ..constants import B_MIN, EIGHT_PI2
 from ..model.atoms import Atoms
 from ..model.special import SpecialPositions
-from ..model.tensors import TRACE
+from ..model.tensors import TRACE, smallest_and_largest
 from ..model.tls import TlsGroups
-from ..params.tensors import smallest_and_largest
 from ..params.tls import SMALLEST_U, validity
 
 MANY = 0.1

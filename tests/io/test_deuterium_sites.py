@@ -6,6 +6,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+from small_models import one_chain
 
 import gpurefine
 from gpurefine.config import Config, DataOptions
@@ -31,22 +32,7 @@ ROWS = [
 
 def model(rows=ROWS):
     """A serine whose hydroxyl is two thirds deuterium, and a heavy water."""
-    st = gemmi.Structure()
-    st.cell, st.spacegroup_hm = gemmi.UnitCell(20, 21, 22, 90, 90, 90), "P 21 21 21"
-    chain = gemmi.Chain("A")
-    for name, number, label, element, altloc, occ, place in rows:
-        if len(chain) < number:
-            residue = gemmi.Residue()
-            residue.name, residue.seqid = name, gemmi.SeqId(number, " ")
-            chain.add_residue(residue)
-        atom = gemmi.Atom()
-        atom.name, atom.element, atom.b_iso, atom.occ, atom.altloc = label, gemmi.Element(element), 15.0, occ, altloc
-        atom.pos = gemmi.Position(*(np.array(place) + 5.0))
-        chain[number - 1].add_atom(atom)
-    st.add_model(gemmi.Model(1))
-    st[0].add_chain(chain)
-    st.setup_entities()
-    return st
+    return one_chain(rows)
 
 
 def built(rows=ROWS):

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-import gemmi
 import numpy as np
 import pytest
+from small_models import one_chain
 
 import gpurefine
 from gpurefine.config import AnomalousOptions, ChemistryOptions, Config, DataOptions
@@ -18,8 +18,6 @@ from gpurefine.io.topology import build_model, update_structure
 
 def model(hydrogens=True):
     """A serine and a heavy water as a neutron crystallographer would deposit them, one site half exchanged."""
-    st = gemmi.Structure()
-    st.cell, st.spacegroup_hm = gemmi.UnitCell(20, 21, 22, 90, 90, 90), "P 21 21 21"
     rows = [
         ("SER", 1, "N", "N", (0.0, 0.0, 0.0)), ("SER", 1, "CA", "C", (1.458, 0.0, 0.0)),
         ("SER", 1, "C", "C", (2.009, 1.42, 0.0)), ("SER", 1, "O", "O", (1.251, 2.39, 0.0)),
@@ -29,22 +27,8 @@ def model(hydrogens=True):
         ("DOD", 2, "O", "O", (5.0, 5.0, 5.0)), ("DOD", 2, "D1", "D", (5.9, 5.2, 5.1)),
         ("DOD", 2, "D2", "D", (4.6, 5.8, 5.3)),
     ]  # fmt: skip
-    chain = gemmi.Chain("A")
-    for name, number, label, element, place in rows:
-        if element in "HD" and not hydrogens:
-            continue
-        if len(chain) < number:
-            residue = gemmi.Residue()
-            residue.name, residue.seqid = name, gemmi.SeqId(number, " ")
-            chain.add_residue(residue)
-        atom = gemmi.Atom()
-        atom.name, atom.element, atom.b_iso, atom.occ = label, gemmi.Element(element), 15.0, 1.0
-        atom.pos = gemmi.Position(*(np.array(place) + 5.0))
-        chain[number - 1].add_atom(atom)
-    st.add_model(gemmi.Model(1))
-    st[0].add_chain(chain)
-    st.setup_entities()
-    return st
+    kept = [row for row in rows if hydrogens or row[3] not in "HD"]
+    return one_chain([(*row[:4], "\0", 1.0, row[4]) for row in kept])
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,8 @@ class ReflectionOps(HostReflections, DeviceOps):
         if not isinstance(values, DeviceValues):
             return super().take(values, index)
         out = self.lend(len(index), values.dtype)
-        kind = "complex" if values.dtype == np.complex128 else "real"
         self.launch(
-            f"take_{kind}", len(index), values.array, self._index(index), np.int32(len(index)), out.array
+            _kernel("take", values), len(index), values.array, self._index(index), np.int32(len(index)), out.array
         )
         return out
 
@@ -57,9 +56,8 @@ class ReflectionOps(HostReflections, DeviceOps):
             return super().put(values, index, n)
         out = self.lend(n, values.dtype)
         self.device.clear(out.array)
-        kind = "complex" if values.dtype == np.complex128 else "real"
         self.launch(
-            f"put_{kind}", len(index), values.array, self._index(index), np.int32(len(index)), out.array
+            _kernel("put", values), len(index), values.array, self._index(index), np.int32(len(index)), out.array
         )
         return out
 
@@ -68,10 +66,9 @@ class ReflectionOps(HostReflections, DeviceOps):
         if not isinstance(values, DeviceValues):
             return super().product(values, factor, power)
         out, n = self.lend(values.shape, values.dtype), len(values)
-        kind = "complex" if values.dtype == np.complex128 else "real"
         self.launch(
-            f"product_{kind}", n, values.array, self.unchanged("factor", factor, np.float64), np.bool_(power == 2),
-            np.int32(n), out.array,
+            _kernel("product", values), n, values.array, self.unchanged("factor", factor, np.float64),
+            np.bool_(power == 2), np.int32(n), out.array,
         )
         return out
 
@@ -118,3 +115,8 @@ class ReflectionOps(HostReflections, DeviceOps):
             None if f_mask is None else f_mask.array, np.int32(rows), np.int32(n), out.array,
         )
         return out
+
+
+def _kernel(name: str, values: DeviceValues) -> str:
+    """The kernel for complex or real ``values``."""
+    return f"{name}_{'complex' if values.dtype == np.complex128 else 'real'}"
