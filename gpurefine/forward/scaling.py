@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.hats import hat_weights
 from ..backend.ops import Backend
 from ..backend.ops_reflections import Array, ScaleCurve
 from ..constants import EIGHT_PI2
 from ..model.crystal import Crystal
-from ..model.hats import hat_weights
 from ..model.thinning import thinned
 from .anisotropy import anisotropy_columns, invariant_tensors
 

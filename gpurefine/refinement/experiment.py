@@ -33,17 +33,21 @@ MASK_SHIFT = 0.04
 class Fit:
     """Everything about the data that is held fixed while atoms move within a cycle.
 
-    ``f_mask`` (n,) or None, ``solvent_fraction``; ``scale``; ``scaled`` and ``f_total`` (n_model, n) at the atoms of
-    the last update; ``errors`` the likelihood's error model with its ``values`` on all reflections.
+    ``f_mask`` (n,) or None, ``solvent_fraction``; ``scale``; ``scaled`` the model at the atoms of the last update;
+    ``errors`` the likelihood's error model with its ``values`` on all reflections.
     """
 
     f_mask: Array | None
     solvent_fraction: float | None
     scale: Scale
     scaled: ScaledModel
-    f_total: Array
     errors: Any
     values: ErrorValues
+
+    @property
+    def f_total(self) -> Array:
+        """F_total (n_model, n)."""
+        return self.scaled.total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,7 +258,7 @@ class Experiment:
     ) -> Fit:
         values = self.likelihood.values(errors, scaled.k_aniso)
         self._fitted_f, self._here = f_calc, None
-        self.fit = Fit(f_mask, fraction, scale, scaled, scaled.total, errors, values)
+        self.fit = Fit(f_mask, fraction, scale, scaled, errors, values)
         return self.fit
 
     def total(self, f_calc: Array) -> Array:
@@ -345,7 +349,7 @@ class Experiment:
             return fit
         scaled = ScaledModel(*(np.asarray(getattr(fit.scaled, field.name)) for field in fields(fit.scaled)))
         values = ErrorValues(np.asarray(fit.values.d), np.asarray(fit.values.s))
-        return replace(fit, scaled=scaled, f_total=np.asarray(fit.f_total), values=values)
+        return replace(fit, scaled=scaled, values=values)
 
     @property
     def fitted(self) -> Fit:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.hats import hat_matrix
 from ..model.crystal import Crystal
-from ..model.hats import hat_matrix
 
 F64 = NDArray[np.float64]
 

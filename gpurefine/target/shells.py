@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.hats import hat_weights
+from ..backend.hats import hat_weights
 
 F64 = NDArray[np.float64]
 

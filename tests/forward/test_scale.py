@@ -10,13 +10,13 @@ import pytest
 from crystals import make_crystal, rms
 
 from gpurefine.backend import create
+from gpurefine.backend.hats import hat_matrix, hat_weights
 from gpurefine.backend.ops import Backend
 from gpurefine.backend.plans import ScaleSystem
 from gpurefine.forward.anisotropy import anisotropy_columns, invariant_tensors, tensor_rotation
 from gpurefine.forward.scaling import Scale, Scaling, plan_scaling
 from gpurefine.io.symmetry import unique_hkl
 from gpurefine.model.crystal import Crystal
-from gpurefine.model.hats import hat_matrix, hat_weights
 from helpers import check_gradient
 
 SYSTEMS = (

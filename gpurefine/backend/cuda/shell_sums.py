@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..hats import hat_weights
 from ..ops_reflections import Array, Groups, Hats, HostReflections
 from .base import DeviceOps
 from .device import DeviceArray
@@ -58,9 +59,7 @@ class ShellOps(HostReflections, DeviceOps):
             return super().error_values(inv_d2, knots, d, log_s, k_aniso)
 
         def weights() -> _Weights:
-            left = np.clip(np.searchsorted(knots, inv_d2, side="right") - 1, 0, max(len(knots) - 2, 0))
-            width = np.diff(knots)[left] if len(knots) > 1 else 1.0
-            return self._weights(left, np.clip((inv_d2 - knots[left]) / width, 0.0, 1.0), len(knots))
+            return self._weights(*hat_weights(inv_d2, knots), len(knots))
 
         return self._values(self.kept("knots", weights, inv_d2, knots), d, log_s, k_aniso)
 
