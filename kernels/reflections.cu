@@ -1,30 +1,42 @@
 // Arrays over reflections between the transform and the likelihood, one thread an element, double precision.
 #include "common.cuh"
 
-// out[i] = values[index[i]]
-extern "C" __global__ void __launch_bounds__(128)
-take_real(const double* __restrict__ values, const int* __restrict__ index, int n, double* __restrict__ out) {
-    const int i = thread_index();
-    if (i < n) out[i] = values[index[i]];
+// out[row, i] = values[row, index[i]]; values (rows, n), out (rows, m).
+template <class T>
+__device__ __forceinline__ void take(const T* values, const int* index, int m, int rows, int n, T* out) {
+    const int at = thread_index();
+    if (at < rows * m) out[at] = values[i64(at / m) * n + index[at % m]];
+}
+
+// out[row, index[i]] = values[row, i]; no index comes twice.  values (rows, m), out (rows, n).
+template <class T>
+__device__ __forceinline__ void put(const T* values, const int* index, int m, int rows, int n, T* out) {
+    const int at = thread_index();
+    if (at < rows * m) out[i64(at / m) * n + index[at % m]] = values[at];
 }
 
 extern "C" __global__ void __launch_bounds__(128)
-take_complex(const double2* __restrict__ values, const int* __restrict__ index, int n, double2* __restrict__ out) {
-    const int i = thread_index();
-    if (i < n) out[i] = values[index[i]];
-}
-
-// out[index[i]] = values[i]; no index comes twice.
-extern "C" __global__ void __launch_bounds__(128)
-put_real(const double* __restrict__ values, const int* __restrict__ index, int n, double* __restrict__ out) {
-    const int i = thread_index();
-    if (i < n) out[index[i]] = values[i];
+take_real(const double* __restrict__ values, const int* __restrict__ index, int m, int rows, int n,
+          double* __restrict__ out) {
+    take(values, index, m, rows, n, out);
 }
 
 extern "C" __global__ void __launch_bounds__(128)
-put_complex(const double2* __restrict__ values, const int* __restrict__ index, int n, double2* __restrict__ out) {
-    const int i = thread_index();
-    if (i < n) out[index[i]] = values[i];
+take_complex(const double2* __restrict__ values, const int* __restrict__ index, int m, int rows, int n,
+             double2* __restrict__ out) {
+    take(values, index, m, rows, n, out);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
+put_real(const double* __restrict__ values, const int* __restrict__ index, int m, int rows, int n,
+         double* __restrict__ out) {
+    put(values, index, m, rows, n, out);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
+put_complex(const double2* __restrict__ values, const int* __restrict__ index, int m, int rows, int n,
+            double2* __restrict__ out) {
+    put(values, index, m, rows, n, out);
 }
 
 // out = values × factor, or × its square

@@ -1,19 +1,58 @@
 // Functions that are linear between knots: values at reflections, and sums over reflections by knot intervals.
 #include "common.cuh"
 
-// D and ln Σ of reflections whose left knot is ``left`` and whose right knot weighs ``weight``; out (2, n): D and
-// k_aniso² Σ.  One knot: ``single``.
+// Parameters (rows, m) at knots, of reflections whose left knot is ``left`` and whose right knot weighs ``weight``; one
+// knot: ``single``.  out (rows, n): the first ``factors`` rows as they are, the others k_aniso² exp(·), the last
+// ``logits`` of those 1/(1 + exp(−·)).
 extern "C" __global__ void __launch_bounds__(128)
-hat_values(const int* __restrict__ left, const double* __restrict__ weight, bool single, const double* __restrict__ d,
-           const double* __restrict__ log_s, const double* __restrict__ k_aniso, int n, double* __restrict__ out) {
-    const int i = thread_index();
-    if (i >= n) return;
-    const int at = left[i];
-    const double w = weight[i], k = k_aniso[i];
-    const double value = single ? d[0] : (1.0 - w) * d[at] + w * d[at + 1];
-    const double log_value = single ? log_s[0] : (1.0 - w) * log_s[at] + w * log_s[at + 1];
-    out[i] = value;
-    out[i64(n) + i] = exp(log_value) * (k * k);
+curve_values(const int* __restrict__ left, const double* __restrict__ weight, bool single,
+             const double* __restrict__ knots, int m, int rows, int factors, int logits,
+             const double* __restrict__ k_aniso, int n, double* __restrict__ out) {
+    const int at = thread_index();
+    if (at >= rows * n) return;
+    const int row = at / n, i = at % n, begin = left[i];
+    const double w = weight[i], *own = knots + row * m;
+    const double value = single ? own[0] : (1.0 - w) * own[begin] + w * own[begin + 1];
+    if (row < factors) {
+        out[at] = value;
+    } else if (row < rows - logits) {
+        const double k = k_aniso[i];
+        out[at] = exp(value) * (k * k);
+    } else {
+        out[at] = 1.0 / (1.0 + exp(-value));
+    }
+}
+
+// out (rows, intervals, 8), one block an interval of a row, with reflections as in hat_sums: Σ (1−w) g, Σ w g, and
+// Σ (1−w)² v, Σ w (1−w) v, Σ w² v of v = g² and of v = b, for slopes g and bounds b (rows, n).
+extern "C" __global__ void __launch_bounds__(256)
+curve_sums(const int* __restrict__ order, const int* __restrict__ start, const double* __restrict__ weight,
+           const double* __restrict__ slope, const double* __restrict__ bound, int n, double* __restrict__ out) {
+    __shared__ double space[32];
+    const double *g = slope + i64(blockIdx.y) * n, *b = bound + i64(blockIdx.y) * n;
+    double sum[8] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+    for (int k = start[blockIdx.x] + int(threadIdx.x); k < start[blockIdx.x + 1]; k += blockDim.x) {
+        const int i = order[k];
+        const double w = weight[i], u = 1.0 - w, by[3] = {u * u, w * u, w * w};
+        sum[0] += u * g[i];
+        sum[1] += w * g[i];
+        for (int c = 0; c < 3; ++c) {
+            sum[2 + c] += by[c] * (g[i] * g[i]);
+            sum[5 + c] += by[c] * b[i];
+        }
+    }
+    for (int c = 0; c < 8; ++c) {
+        const double total = block_sum(sum[c], space);
+        if (threadIdx.x == 0) out[8 * (blockIdx.y * gridDim.x + blockIdx.x) + c] = total;
+    }
+}
+
+// out (rows − 1, n): the first two rows of values (rows, n) added, the others as they are.
+extern "C" __global__ void __launch_bounds__(128)
+merge_rows(const double* __restrict__ values, int rows, int n, double* __restrict__ out) {
+    const int at = thread_index();
+    if (at >= (rows - 1) * n) return;
+    out[at] = at < n ? values[at] + values[n + at] : values[n + at];
 }
 
 // out (intervals, 5), one block an interval, whose reflections are order[start[b]] … order[start[b + 1] − 1]: Σ (1−w) g,

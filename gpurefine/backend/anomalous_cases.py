@@ -26,13 +26,16 @@ def empty_result(n: int, e: int, m: int, k: int) -> AnomalousResult:
 
 def siras_by_cases(
     joint: Operation, sad: Operation, f_obs: F64, sigma: F64, f_calc: C128, d: F64, s: F64, epsilon: F64,
-    centric: NDArray[np.bool_], want_information: bool,
+    centric: NDArray[np.bool_], want_information: bool, scale: F64 | None = None,
 ) -> AnomalousResult:
     """Arguments and result of the operation ``siras``.
 
     ``joint`` performs it where the native and at least one mate were measured; ``sad`` serves derivatives alone, and
     natives alone as single mates without F″.
     """
+    if scale is not None:
+        by = np.stack([np.ones(len(scale)), scale, scale])
+        f_obs, sigma = f_obs * by, sigma * by
     out = empty_result(f_obs.shape[1], 3, 3, 7)
     native, derivative = np.isfinite(f_obs[0]), np.isfinite(f_obs[1:]).any(axis=0)
     index = np.flatnonzero(native & derivative)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from .blocks import BlockMatrix, LinearSolution
 from .ops_adp import AdpOps
 from .ops_anomalous import AnomalousOps
+from .ops_curves import CurveOps
+from .ops_derivative import DerivativeOps
+from .ops_friedel import FriedelOps
 from .ops_information import InformationOps
 from .ops_intensity import IntensityOps
 from .ops_phased import PhasedOps
@@ -136,9 +139,8 @@ class DeviceSolver(Protocol):
 
 
 class Backend(
-    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, ReflectionOps, MaskOps,
-    ScaleOps, RestraintOps, AdpOps,
-    SolveOps, Protocol,
+    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, FriedelOps, DerivativeOps,
+    ReflectionOps, CurveOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, Protocol,
 ):
     """Everything one device performs."""
 

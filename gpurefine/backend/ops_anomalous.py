@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .ops_reflections import Array
+
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
 
@@ -33,12 +35,12 @@ class AnomalousResult:
             bound on its information from above, so that scoring steps never overshoot.
     """
 
-    minus_ll: F64
-    gradient: C128
-    information: F64
-    phased: C128
-    slope: F64
-    bound: F64
+    minus_ll: Array
+    gradient: Array
+    information: Array
+    phased: Array
+    slope: Array
+    bound: Array
 
 
 class AnomalousOps(Protocol):
@@ -69,7 +71,7 @@ class AnomalousOps(Protocol):
 
     def siras(
         self, f_obs: F64, sigma: F64, f_calc: C128, d: F64, s: F64, epsilon: F64, centric: NDArray[np.bool_],
-        want_information: bool,
+        want_information: bool, scale: Array = None,
     ) -> AnomalousResult:
         """−log P(|F_N|, |F+|, |F−|; F_N, F_H, F″) of a native with the Friedel pair of an isomorphous derivative.
 
@@ -81,6 +83,7 @@ class AnomalousOps(Protocol):
         Args:
             f_obs, sigma: (3, n) |F_N|, |F+|, |F−|; NaN in ``f_obs`` where not measured; centric indices as in
                 :meth:`sad`.
+            scale: (n,) what amplitudes and uncertainties of the mates are multiplied by; None: nothing.
             f_calc: (3, n) F_N, F_H, F″; d: (3, n) D_N, D, D_Δ; s: (4, n) Σ_N, Σ_c, Σ_Δ and r.
             epsilon: (n,); centric: (n,) bool.
 

@@ -103,11 +103,11 @@ class ReflectionOps(Protocol):
         ...
 
     def take(self, values: Array, index: Index) -> Array:
-        """``values`` (n,) at ``index`` (k,)."""
+        """``values`` (…, n) at ``index`` (k,)."""
         ...
 
     def put(self, values: Array, index: Index, n: int) -> Array:
-        """(n,) with ``values`` (k,) at ``index`` (k,) and zeros elsewhere."""
+        """(…, n) with ``values`` (…, k) at ``index`` (k,) and zeros elsewhere."""
         ...
 
     def product(self, values: Array, factor: Array, power: int) -> Array:
@@ -167,12 +167,12 @@ class HostReflections:
 
     def take(self, values: Array, index: Index) -> Array:
         """See :class:`ReflectionOps`."""
-        return values[index]
+        return np.take(values, index, axis=-1)
 
     def put(self, values: Array, index: Index, n: int) -> Array:
         """See :class:`ReflectionOps`."""
-        out = np.zeros(n, values.dtype)
-        out[index] = values
+        out = np.zeros((*values.shape[:-1], n), values.dtype)
+        out[..., index] = values
         return out
 
     def product(self, values: Array, factor: Array, power: int) -> Array:

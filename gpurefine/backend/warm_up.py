@@ -9,6 +9,7 @@ import numpy as np
 from .blocks import BlockMatrix, BlockPattern
 from .ops import Backend
 from .ops_adp import TensorTerms
+from .ops_derivative import ScalePlace, SitePlan
 from .ops_reflections import F64, Groups, ScaleCurve
 from .ops_restraints import (
     ContactRules,
@@ -79,9 +80,24 @@ def _amplitudes(backend: Backend) -> None:
 
 def _anomalous(backend: Backend) -> None:
     one, centric, two = np.ones(2), np.array([False, True]), np.ones((2, 2))
-    backend.sad(two, two, two.astype(np.complex128), two, two, one, centric, True)
+    both = np.arange(2)
+    pair = backend.friedel_pair(backend.keep(two.astype(np.complex128)), one[:1], centric, both)
+    found = backend.sad(two, two, pair, two, two, one, centric, True)
+    backend.friedel_slopes(found, one[:1], centric, both)
+    backend.mean_mate(pair)
     three, four = np.ones((3, 2)), np.full((4, 2), 0.5)
-    backend.siras(three, three, three.astype(np.complex128), three, four, one, centric, True)
+    plan = SitePlan(
+        np.ones((2, 3), np.int32), one, two[:1], one[:1], np.eye(3, dtype=np.int32)[None], np.zeros((1, 3))
+    )
+    rows = backend.keep(two.astype(np.complex128))
+    heavy = backend.site_factors(plan, np.ones((1, 5)), rows)
+    backend.fit_derivative(ScalePlace(both, np.ones((2, 7)), one), rows, heavy)
+    scale = backend.derivative_scale(np.zeros((2, 7)), np.zeros(7), rows)
+    found = backend.siras(
+        three, three, backend.derivative_rows(rows, heavy, both), backend.keep(three), backend.keep(four), one, centric,
+        True, scale,
+    )
+    backend.derivative_slopes(found, both, 2)
 
 
 def _intensities(backend: Backend) -> None:
@@ -110,6 +126,9 @@ def _reflections(backend: Backend) -> None:
     hats = _Hats()
     d, s = backend.hat_values(hats, np.ones(1), np.zeros(1), factors.k_aniso)
     backend.hat_sums(hats, d, s)
+    rows, _ = backend.curves(hats, np.ones((2, 1)), np.zeros((1, 1)), factors.k_aniso, 0)
+    backend.curve_sums(hats, rows, rows, 0, 1)
+    backend.merged(rows)
     groups = Groups.of(np.zeros(2, np.intp), 1, both)
     backend.group_sums(groups, np.ones((1, 2)), real)
     backend.pair_sums(groups, one, size, factors.k_iso, False)

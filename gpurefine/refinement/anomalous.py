@@ -35,7 +35,7 @@ def refined_sites(experiment: Experiment, derivative: Derivative | None) -> list
         return []
     sites, s2 = experiment.fitted.errors.sites, experiment.reflections.inv_d2
     # a site holds the native's scale as well: k exp(−B s²/4)
-    slope, log_k = np.polyfit(s2, np.log(np.abs(experiment.fitted.scaled.factor)), 1)
+    slope, log_k = np.polyfit(s2, np.log(np.abs(np.asarray(experiment.fitted.scaled.factor))), 1)
     told = []
     for name, (x, y, z, b, q) in zip(derivative.names, sites, strict=True):
         told.append(

@@ -347,9 +347,11 @@ class Experiment:
         fit = self.fitted
         if not self.likelihood.resident:
             return fit
-        scaled = ScaledModel(*(np.asarray(getattr(fit.scaled, field.name)) for field in fields(fit.scaled)))
-        values = ErrorValues(np.asarray(fit.values.d), np.asarray(fit.values.s))
-        return replace(fit, scaled=scaled, values=values)
+
+        def fetched(part: Any) -> Any:
+            return replace(part, **{field.name: np.asarray(getattr(part, field.name)) for field in fields(part)})
+
+        return replace(fit, scaled=fetched(fit.scaled), values=fetched(fit.values))
 
     @property
     def fitted(self) -> Fit:

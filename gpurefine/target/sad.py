@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.ops_anomalous import AnomalousResult
+from ..backend.ops_reflections import Array
 from ..model.friedel import FriedelPairs
 from ..model.records import MapColumns
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues, Evaluation
-from .shell_fit import ShellPlan, on_reflections, plan_shells
-from .shells import Hats
+from .selection import Selection
+from .shell_fit import ShellPart, ShellPlan, plan_shells
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -44,10 +45,11 @@ class SadErrors:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SadValues(ErrorValues):
-    """The error model on all reflections: ``d_delta`` D_Δ, ``s_delta`` k_aniso² Σ_Δ (n,); ``s`` is k_aniso² Σ_c."""
+    """The error model on all reflections: ``factors`` (2, n) D and D_Δ; ``variances`` (2, n) Σ_c and Σ_Δ with
+    k_aniso², of which ``d`` and ``s`` are the first rows."""
 
-    d_delta: F64
-    s_delta: F64
+    factors: Array
+    variances: Array
     multiplier: F64
 
 
@@ -61,9 +63,11 @@ class SadLikelihood:
         unpaired: (n,) bool: only the mean is known, which says nothing of F″; row 0 of ``f_obs`` then holds it.
         refined: (n_model − 1,) bool: anomalous rows whose multiplier is refined, with the atoms.  D_Δ is then D,
             since it could not be told from a multiplier of all of F″.
+        measured, fitted: amplitudes, uncertainties, ε and centric flags of chosen reflections, for the likelihood and
+            for the error model.
     """
 
-    resident: ClassVar[bool] = False
+    resident: ClassVar[bool] = True
     backend: Backend
     reflections: Reflections
     f_obs: F64
@@ -72,6 +76,8 @@ class SadLikelihood:
     unpaired: NDArray[np.bool_]
     refined: NDArray[np.bool_]
     plan: ShellPlan
+    measured: Selection
+    fitted: Selection
 
     @property
     def n_model(self) -> int:
@@ -83,36 +89,30 @@ class SadLikelihood:
         """Whether the free set determines the variances."""
         return self.plan.uses_free
 
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> F64:
         """Mean amplitudes."""
         return self.f_mean
 
-    def pair(self, multiplier: F64, f_total: C128) -> C128:
-        """F′ and F″ (2, n) from all rows (n_model, n); F″ = 0 where only the mean was measured."""
-        anomalous = np.tensordot(multiplier, f_total[1:], 1)
-        return np.stack([f_total[0], np.where(self.unpaired, 0.0, anomalous)])
-
-    def _call(self, index: Index, f_pair: C128, d: F64, s: F64, want_information: bool) -> AnomalousResult:
-        r = self.reflections
-        return self.backend.sad(
-            np.ascontiguousarray(self.f_obs[:, index]), np.ascontiguousarray(self.sigma[:, index]),
-            np.ascontiguousarray(f_pair[:, index]), d, s, r.epsilon[index], r.centric[index], want_information,
-        )
-
-    def fit(self, f_total: C128, k_aniso: F64, start: SadErrors | None) -> SadErrors:
+    def fit(self, f_total: Array, k_aniso: Array, start: SadErrors | None) -> SadErrors:
         """The error model by maximum likelihood, from moments or from the last cycle's."""
-        current = self._start(f_total, k_aniso) if start is None else start
-        k2 = k_aniso**2
-        tied, f_pair = bool(self.refined.any()), self.pair(current.multiplier, f_total)
+        backend = self.backend
+        current = self._start(np.asarray(f_total), np.asarray(k_aniso)) if start is None else start
+        tied = bool(self.refined.any())
+        parts = {
+            part: (
+                backend.friedel_pair(f_total, current.multiplier, self.unpaired, part.index),
+                backend.take(k_aniso, part.index), self.fitted.at(part.index),
+            )
+            for part in (self.plan.work, self.plan.free)
+        }
 
-        def slopes(index: Index, d: F64, log_s: F64) -> tuple[F64, F64]:
-            both = np.repeat(d, 2, axis=0) if tied else d
-            result = self._call(index, f_pair, both, np.exp(log_s) * k2[index], False)
+        def slopes(part: ShellPart, factors: F64, logs: F64) -> tuple[Array, Array]:
+            f_pair, k, (f_obs, sigma, epsilon, centric) = parts[part]
+            d, s = backend.curves(part.hats, np.repeat(factors, 2, axis=0) if tied else factors, logs, k, 0)
+            result = backend.sad(f_obs, sigma, f_pair, d, s, epsilon, centric, False)
             if not tied:
                 return result.slope, result.bound
-            return tuple(  # type: ignore[return-value]
-                np.concatenate([x[:2].sum(axis=0, keepdims=True), x[2:]]) for x in (result.slope, result.bound)
-            )
+            return backend.merged(result.slope), backend.merged(result.bound)
 
         factors, logs = current.factors, current.logs
         floors = np.stack([np.full_like(logs[0], -np.inf), logs[0] + LOG_FLOOR])
@@ -122,8 +122,7 @@ class SadLikelihood:
 
     def _start(self, f_total: C128, k_aniso: F64) -> SadErrors:
         """From moments: the misfit of the mean amplitudes and the unexplained part of the Bijvoet differences."""
-        r, index = self.reflections, self.plan.estimate
-        hats = Hats.of(r.inv_d2[index], self.plan.knots)
+        r, index, hats = self.reflections, self.plan.free.index, self.plan.free.hats
         share = 1.0 / (r.epsilon[index] * k_aniso[index] ** 2)
         f = self.f_mean[index]
         misfit = ((f - 0.9 * np.abs(f_total[0, index])) ** 2 + 0.05 * f**2) * share
@@ -139,50 +138,43 @@ class SadLikelihood:
             self.plan.knots, 0.9 * np.stack([one, one]), np.log(np.stack([total, own])), np.ones(len(self.refined))
         )
 
-    def values(self, errors: SadErrors, k_aniso: F64) -> SadValues:
+    def values(self, errors: SadErrors, k_aniso: Array) -> SadValues:
         """The error model on all reflections."""
-        return self._values(errors, k_aniso)
+        d, s = self.backend.curves(self.plan.whole, errors.factors, errors.logs, k_aniso, 0)
+        return SadValues(d[0], s[0], d, s, errors.multiplier)
 
-    def _values(self, errors: SadErrors, k_aniso: F64) -> SadValues:
-        hats = Hats.of(self.reflections.inv_d2, errors.knots)
-        d = on_reflections(hats, errors.factors)
-        s = np.exp(on_reflections(hats, errors.logs)) * k_aniso**2
-        return SadValues(d[0], s[0], d[1], s[1], errors.multiplier)
+    def _evaluated(self, values: SadValues, f_total: Array, index: Index, want_information: bool) -> AnomalousResult:
+        backend = self.backend
+        f_obs, sigma, epsilon, centric = self.measured.at(index)
+        return backend.sad(
+            f_obs, sigma, backend.friedel_pair(f_total, values.multiplier, self.unpaired, index),
+            backend.take(values.factors, index), backend.take(values.variances, index), epsilon, centric,
+            want_information,
+        )
 
-    def _evaluated(self, values: SadValues, f_pair: C128, index: Index, want_information: bool) -> AnomalousResult:
-        d = np.stack([values.d[index], values.d_delta[index]])
-        s = np.stack([values.s[index], values.s_delta[index]])
-        return self._call(index, f_pair, d, s, want_information)
-
-    def evaluate(self, values: Any, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+    def evaluate(self, values: Any, f_total: Array, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,)."""
         m = len(f_total)
-        result = self._evaluated(values, self.pair(values.multiplier, f_total), index, derivatives)
+        result = self._evaluated(values, f_total, index, derivatives)
         if not derivatives:
             return Evaluation(result.minus_ll, np.zeros((m, 0), np.complex128), np.zeros((m, 0)))
-        gradient, information = np.zeros(f_total.shape, np.complex128), np.zeros(f_total.shape)
-        gradient[0, index], information[0, index] = result.gradient[0], result.information[0]
-        paired = index[~self.unpaired[index]]
-        at = ~self.unpaired[index]
-        gradient[1:, paired] = values.multiplier[:, None] * result.gradient[1, at]
-        information[1:, paired] = values.multiplier[:, None] ** 2 * result.information[1, at]
-        return Evaluation(result.minus_ll, gradient, information)
+        slopes = self.backend.friedel_slopes(result, values.multiplier, self.unpaired, index)
+        return Evaluation(result.minus_ll, *slopes)
 
-    def amplitudes(self, values: Any, f_total: C128) -> F64:
+    def amplitudes(self, values: Any, f_total: Array) -> Array:
         """Mean of |F_c+| and |F_c−|."""
-        main, anomalous = self.pair(values.multiplier, f_total)
-        return np.asarray(0.5 * (np.abs(main + 1j * anomalous) + np.abs(main - 1j * anomalous)))
+        return self.backend.mean_mate(self.backend.friedel_pair(f_total, values.multiplier, self.unpaired, None))
 
     def coefficients(self, values: Any, f_total: C128) -> Coefficients:
         """Maps with the phases of the SAD likelihood, and the two anomalous ones."""
         r = self.reflections
-        f_pair = self.pair(values.multiplier, f_total)
+        anomalous = self.backend.friedel_pair(f_total, values.multiplier, self.unpaired, None)[1]
         index = np.flatnonzero(r.observed)
-        result = self._evaluated(values, f_pair, index, True)
+        result = self._evaluated(values, f_total, index, True)
         phased = np.zeros((2, len(r)), np.complex128)
         phased[:, index] = result.phased
         measured = np.isfinite(self.f_obs)
-        part = 1j * values.d_delta * f_pair[1]
+        part = 1j * values.factors[1] * anomalous
         count = np.maximum(measured.sum(axis=0), 1)
         best = np.where(measured, phased - np.stack([part, -part]), 0.0).sum(axis=0) / count
         calculated = values.d * f_total[0]
@@ -221,7 +213,8 @@ def plan_sad(
     f_obs[0, unpaired], sigma[0, unpaired] = r.f[unpaired], r.sigma[unpaired]
     f_obs[:, ~r.observed] = np.nan
     sigma = np.where(np.isfinite(f_obs), sigma, 1.0)
+    columns = f_obs, sigma, r.epsilon, r.centric
     return SadLikelihood(
         backend, r, f_obs, sigma, np.where(r.observed, r.f, 0.0), unpaired, np.asarray(refined, bool),
-        plan_shells(r.inv_d2, r.work, r.free),
+        plan_shells(backend, r.inv_d2, r.work, r.free), Selection(*columns), Selection(*columns),
     )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_curves import CurveOps, CurveSums
+from ..backend.ops_reflections import Array
 from .shells import Hats, smoothed, solve_bands
 from .sigmaa import MAX_SHELLS, MIN_FREE, PER_SHELL, SMOOTHING
 
@@ -27,20 +29,36 @@ LEAST_SHARE = 0.05
 D_MIN, D_MAX = 0.02, 1.2
 LOG_STEP = 1.5
 
-Slopes = Callable[[Index, F64, F64], tuple[F64, F64]]
-"""Derivatives of −LL and bounds on the information (p + q, k) of the reflections ``index`` (k,), given p factors (p, k)
-and q logarithms of variances (q, k)."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShellPart:
+    """Some reflections: their ``index`` (k,) and interpolation from the knots."""
+
+    index: Index
+    hats: Hats
+
+
+Slopes = Callable[[ShellPart, F64, F64], tuple[Array, Array]]
+"""Derivatives of −LL and bounds on the information (p + q, k) of the reflections of a part, given p factors (p, m) and
+q logarithms of variances (q, m) at the knots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShellPlan:
-    """Shells for one list of reflections: ``knots`` (m,) 1/d² in Å⁻²; ``work`` and ``estimate`` their indices, the
-    latter free ones where there are enough of them (``uses_free``)."""
+    """Shells for one list of reflections.
 
-    inv_d2: F64
-    work: Index
-    estimate: Index
+    Attributes:
+        backend: performs the sums.
+        knots: (m,) 1/d² in Å⁻²; whole: interpolation from them for all reflections.
+        work, free: the reflections that determine factors and variances, the latter free ones where there are enough
+            of them (``uses_free``).
+    """
+
+    backend: CurveOps
     knots: F64
+    whole: Hats
+    work: ShellPart
+    free: ShellPart
     uses_free: bool
 
     def fit(self, slopes: Slopes, factors: F64, logs: F64, floors: F64, warm: bool) -> tuple[F64, F64]:
@@ -49,18 +67,17 @@ class ShellPlan:
         ``floors`` (q, m): lower bounds of ``logs``.  ``warm``: they come from the last cycle, and a few steps do.
         """
         factors, logs = factors.copy(), logs.copy()
-        work, free = (Hats.of(self.inv_d2[index], self.knots) for index in (self.work, self.estimate))
+        p, q = len(factors), len(logs)
         for _ in range(ITERATIONS_WARM if warm else ITERATIONS_COLD):
-            slope, bound = slopes(self.work, on_reflections(work, factors), on_reflections(work, logs))
+            sums = self.backend.curve_sums(self.work.hats, *slopes(self.work, factors, logs), 0, p)
             largest = 0.0
             for row, factor in enumerate(factors.copy()):
-                step = _step(work, slope[row], bound[row], factor, SMOOTHING / 0.01, 1.0)
+                step = _step(sums, row, factor, SMOOTHING / 0.01, 1.0)
                 factors[row] = np.clip(factor + np.clip(step, -0.2, 0.2), D_MIN, D_MAX)
                 largest = max(largest, float(np.abs(factors[row] - factor).max()))
-            slope, bound = slopes(self.estimate, on_reflections(free, factors), on_reflections(free, logs))
+            sums = self.backend.curve_sums(self.free.hats, *slopes(self.free, factors, logs), p, q)
             for row, log in enumerate(logs.copy()):
-                at = len(factors) + row
-                step = _step(free, slope[at], bound[at], log, SMOOTHING, 1e-3)
+                step = _step(sums, row, log, SMOOTHING, 1e-3)
                 logs[row] = np.maximum(log + np.clip(step, -LOG_STEP, LOG_STEP), floors[row])
                 largest = max(largest, 0.3 * float(np.abs(logs[row] - log).max()))
             if largest < 1e-3:
@@ -68,20 +85,15 @@ class ShellPlan:
         return factors, logs
 
 
-def on_reflections(hats: Hats, values: F64) -> F64:
-    """(p, n) of knot values (p, m)."""
-    return np.stack([hats.value(row) for row in values])
-
-
-def _step(hats: Hats, slope: F64, bound: F64, value: F64, smoothing: float, floor: float) -> F64:
-    known = np.maximum(hats.information(slope**2), LEAST_SHARE * hats.information(bound))
-    information, gradient = smoothed(known, hats.gradient(slope), value, smoothing)
+def _step(sums: CurveSums, row: int, value: F64, smoothing: float, floor: float) -> F64:
+    known = np.maximum(sums.square[row], LEAST_SHARE * sums.bound[row])
+    information, gradient = smoothed(known, sums.gradient[row], value, smoothing)
     information[2] += floor
     return -solve_bands(information, gradient)
 
 
 def plan_shells(
-    inv_d2: F64, work: NDArray[np.bool_], free: NDArray[np.bool_], most_work: int | None = None
+    backend: CurveOps, inv_d2: F64, work: NDArray[np.bool_], free: NDArray[np.bool_], most_work: int | None = None
 ) -> ShellPlan:
     """Shells of equal numbers of the reflections ``work`` (n,) bool, as many as the ``free`` (n,) ones determine.
 
@@ -97,4 +109,7 @@ def plan_shells(
         ordered = work_index[np.argsort(inv_d2[work_index], kind="stable")]
         work_index = np.sort(ordered[:: -(-len(ordered) // most_work)])
         estimate = estimate if uses_free else work_index
-    return ShellPlan(inv_d2, work_index, estimate, np.unique(centres), uses_free)
+    knots = np.unique(centres)
+    work_part = ShellPart(work_index, Hats.of(inv_d2[work_index], knots))
+    free_part = work_part if estimate is work_index else ShellPart(estimate, Hats.of(inv_d2[estimate], knots))
+    return ShellPlan(backend, knots, Hats.of(inv_d2, knots), work_part, free_part, uses_free)

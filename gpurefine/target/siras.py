@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.ops_anomalous import AnomalousResult
+from ..backend.ops_derivative import ScalePlace, SitePlan
+from ..backend.ops_reflections import Array
 from ..model.anomalous import Derivative
 from ..model.crystal import Crystal
 from ..model.records import MapColumns
 from ..model.reflections import Reflections
-from .derivative_scale import fit_scale, scale_columns
+from .derivative_scale import scale_columns
 from .heavy_sites import SiteScattering
 from .likelihood import Coefficients, ErrorValues, Evaluation
 from .phase_origin import find_placement
-from .shell_fit import ShellPlan, on_reflections, plan_shells
-from .shells import Hats
+from .selection import Selection
+from .shell_fit import ShellPart, ShellPlan, plan_shells
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -55,10 +57,10 @@ class SirasValues(ErrorValues):
     """The error model on all reflections: ``factors`` (3, n) D_N, D, D_Δ; ``variances`` (4, n) Σ_N, Σ_c, Σ_Δ (with
     k_aniso²) and r; ``heavy`` (2, n) F_H and F″_H; ``scale`` (n,) of the derivative's amplitudes."""
 
-    factors: F64
-    variances: F64
-    heavy: C128
-    scale: F64
+    factors: Array
+    variances: Array
+    heavy: Array
+    scale: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +70,12 @@ class SirasLikelihood:
     Attributes:
         f_obs, sigma: (3, n) |F_N|, |F+|, |F−| as measured, NaN and 1 where not.
         f_native: (n,) |F_N|, 0 where not observed.
-        columns: (n, 7) of the derivative's scale.
+        columns: (n, 7) of the derivative's scale; place: the reflections that it is fitted to.
+        measured, fitted: amplitudes, uncertainties, ε and centric flags of chosen reflections, for the likelihood and
+            for the error model.
     """
 
-    resident: ClassVar[bool] = False
+    resident: ClassVar[bool] = True
     backend: Backend
     crystal: Crystal
     reflections: Reflections
@@ -81,7 +85,10 @@ class SirasLikelihood:
     f_native: F64
     scattering: SiteScattering
     columns: F64
+    place: ScalePlace
     plan: ShellPlan
+    measured: Selection
+    fitted: Selection
     n_model: int = 2
 
     @property
@@ -89,69 +96,56 @@ class SirasLikelihood:
         """Whether the free set determines the variances."""
         return self.plan.uses_free
 
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> F64:
         """Native amplitudes."""
         return self.f_native
 
-    def _call(
-        self, index: Index, f: C128, factors: F64, variances: F64, scale: F64, want_information: bool
-    ) -> AnomalousResult:
-        r, by = self.reflections, np.ones((3, len(index)))
-        by[1:] = scale[index]
-        return self.backend.siras(
-            self.f_obs[:, index] * by, self.sigma[:, index] * by, np.ascontiguousarray(f[:, index]), factors, variances,
-            r.epsilon[index], r.centric[index], want_information,
-        )
-
-    def _rows(self, f_total: C128, heavy: C128) -> C128:
-        """F_N, F_H and F″ (3, n)."""
-        return np.stack([f_total[0], heavy[0], f_total[1] + heavy[1]])
-
-    def fit(self, f_total: C128, k_aniso: F64, start: SirasErrors | None) -> SirasErrors:
+    def fit(self, f_total: Array, k_aniso: Array, start: SirasErrors | None) -> SirasErrors:
         """Sites, scale and error model by maximum likelihood, in turns."""
-        errors = self._start(f_total, k_aniso) if start is None else start
-        k2 = k_aniso**2
+        backend, plan = self.backend, self.plan
+        errors = self._start(np.asarray(f_total), np.asarray(k_aniso)) if start is None else start
+        k = {part: backend.take(k_aniso, part.index) for part in (plan.work, plan.free)}
         for turn in range(SITE_STEPS_COLD if start is None else SITE_STEPS_WARM):
-            heavy = np.stack(self.scattering.structure_factors(errors.sites))
-            f = self._rows(f_total, heavy)
-            errors = replace(errors, scale=self._scale(f[0] + f[1]))
-            scale = np.exp(self.columns @ errors.scale)
+            heavy = self.scattering.structure_factors(errors.sites, f_total)
+            errors = replace(errors, scale=backend.fit_derivative(self.place, f_total, heavy))
+            scale = backend.derivative_scale(self.columns, errors.scale, f_total)
+            parts = {
+                part: (backend.derivative_rows(f_total, heavy, part.index), backend.take(scale, part.index))
+                for part in (plan.work, plan.free)
+            }
 
-            def slopes(index: Index, d: F64, logs: F64, f: C128 = f, scale: F64 = scale) -> tuple[F64, F64]:
-                result = self._call(index, f, d, _variances(logs, k2[index]), scale, False)
+            def evaluated(
+                part: ShellPart, factors: F64, logs: F64, information: bool, parts: Any = parts
+            ) -> AnomalousResult:
+                f_obs, sigma, epsilon, centric = self.fitted.at(part.index)
+                d, s = backend.curves(part.hats, factors, logs, k[part], 1)
+                f, by = parts[part]
+                return backend.siras(f_obs, sigma, f, d, s, epsilon, centric, information, by)
+
+            def slopes(part: ShellPart, factors: F64, logs: F64, call: Any = evaluated) -> tuple[Array, Array]:
+                result = call(part, factors, logs, False)
                 return result.slope, result.bound
 
             floors = np.full(errors.logs.shape, -np.inf)
             floors[2], floors[3] = errors.logs[1] - 12.0, -LOGIT_MAX
             logs = np.vstack([errors.logs[:3], np.minimum(errors.logs[3:], LOGIT_MAX)])
-            factors, logs = self.plan.fit(slopes, errors.factors, logs, floors, start is not None or turn > 0)
+            factors, logs = plan.fit(slopes, errors.factors, logs, floors, start is not None or turn > 0)
             logs[3] = np.minimum(logs[3], LOGIT_MAX)
             errors = replace(errors, factors=factors, logs=logs)
-            values = self._values(errors, k_aniso, heavy)
-            index = self.plan.work
-            result = self._evaluated(values, f_total, index, True)
+            # some thousands of reflections at most: sites are refined on the host
+            result = evaluated(plan.work, factors, logs, True)
+            gradient, information = np.asarray(result.gradient)[1:], np.asarray(result.information)[1:]
             errors = replace(
-                errors, sites=self.scattering.refined(errors.sites, index, result.gradient[1:], result.information[1:])
+                errors, sites=self.scattering.refined(errors.sites, plan.work.index, gradient, information)
             )
         return errors
-
-    def _scale(self, f_derivative: C128) -> F64:
-        """ln of the factor that brings the derivative's amplitudes to |F′| (n,) of the model."""
-        mean = self._mean_mate()
-        use = self.reflections.work & (mean > 0.0)
-        return fit_scale(self.columns, mean, np.abs(f_derivative), use)
-
-    def _mean_mate(self) -> F64:
-        """(n,) mean of the mates, 0 where neither was measured."""
-        seen = np.isfinite(self.f_obs[1:])
-        return np.asarray(np.where(seen, self.f_obs[1:], 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
 
     def _start(self, f_total: C128, k_aniso: F64) -> SirasErrors:
         """Place the sites by the Bijvoet differences, scale them by the isomorphous ones, variances from moments."""
         r, sites = self.reflections, self._placed(f_total)
-        scale = np.exp(self.columns @ self._scale(f_total[0]))
-        mean = self._mean_mate() * scale
-        heavy, _ = self.scattering.structure_factors(sites)
+        heavy, _ = self.scattering.structure_factors(sites, f_total)
+        scale = np.exp(self.columns @ self.backend.fit_derivative(self.place, f_total, np.zeros_like(f_total)))
+        mean = mean_mate(self.f_obs) * scale
         direction = np.divide(f_total[0], np.abs(f_total[0]), out=np.ones_like(f_total[0]), where=f_total[0] != 0.0)
         along = (heavy * direction.conj()).real
         use = r.work & (mean > 0.0)
@@ -161,8 +155,7 @@ class SirasLikelihood:
         # differences that say nothing leave the sites a tenth of what the native's own scale would make them
         least = 0.1 * float(np.sqrt(np.mean(np.abs(self.f_native[use]) ** 2) / np.mean(np.abs(heavy[use]) ** 2)))
         sites[:, 4] *= factor if factor > 0.0 else least
-        index = self.plan.estimate
-        hats = Hats.of(r.inv_d2[index], self.plan.knots)
+        index, hats = self.plan.free.index, self.plan.free.hats
         share = 1.0 / (r.epsilon[index] * k_aniso[index] ** 2)
 
         def moment(x: F64, known: F64) -> F64:
@@ -182,7 +175,7 @@ class SirasLikelihood:
     def _placed(self, f_total: C128) -> F64:
         """The sites (k, 5) at the origin and of the hand for which the Bijvoet differences speak."""
         sites = self.derivative.sites.copy()
-        _, second = self.scattering.structure_factors(sites)
+        _, second = self.scattering.structure_factors(sites, f_total)
         difference = self.f_obs[1] - self.f_obs[2]
         usable = np.isfinite(difference) & self.reflections.work & ~self.reflections.centric
         # F″ as the differences and the model's phases have it
@@ -200,36 +193,34 @@ class SirasLikelihood:
         sites[:, :3] = (-1.0 if best.inverted else 1.0) * sites[:, :3] + np.array(best.shift)
         return sites
 
-    def values(self, errors: SirasErrors, k_aniso: F64) -> SirasValues:
+    def values(self, errors: SirasErrors, k_aniso: Array) -> SirasValues:
         """The error model on all reflections."""
-        return self._values(errors, k_aniso, np.stack(self.scattering.structure_factors(errors.sites)))
-
-    def _values(self, errors: SirasErrors, k_aniso: F64, heavy: C128) -> SirasValues:
-        hats = Hats.of(self.reflections.inv_d2, errors.knots)
-        factors = on_reflections(hats, errors.factors)
-        variances = _variances(on_reflections(hats, errors.logs), k_aniso**2)
+        factors, variances = self.backend.curves(self.plan.whole, errors.factors, errors.logs, k_aniso, 1)
         return SirasValues(
-            factors[0], variances[0], factors, variances, heavy, np.exp(self.columns @ errors.scale)
+            factors[0], variances[0], factors, variances, self.scattering.structure_factors(errors.sites, k_aniso),
+            self.backend.derivative_scale(self.columns, errors.scale, k_aniso),
         )
 
-    def _evaluated(self, values: SirasValues, f_total: C128, index: Index, want_information: bool) -> AnomalousResult:
-        return self._call(
-            index, self._rows(f_total, values.heavy), np.ascontiguousarray(values.factors[:, index]),
-            np.ascontiguousarray(values.variances[:, index]), values.scale, want_information,
+    def _evaluated(self, values: SirasValues, f_total: Array, index: Index, want_information: bool) -> AnomalousResult:
+        backend, (f_obs, sigma, epsilon, centric) = self.backend, self.measured.at(index)
+        d, s, scale = (backend.take(part, index) for part in (values.factors, values.variances, values.scale))
+        return backend.siras(
+            f_obs, sigma, backend.derivative_rows(f_total, values.heavy, index), d, s, epsilon, centric,
+            want_information, scale,
         )
 
-    def evaluate(self, values: Any, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+    def evaluate(self, values: Any, f_total: Array, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,)."""
         result = self._evaluated(values, f_total, index, derivatives)
         if not derivatives:
             return Evaluation(result.minus_ll, np.zeros((2, 0), np.complex128), np.zeros((2, 0)))
-        gradient, information = np.zeros(f_total.shape, np.complex128), np.zeros(f_total.shape)
-        gradient[:, index], information[:, index] = result.gradient[[0, 2]], result.information[[0, 2]]
-        return Evaluation(result.minus_ll, gradient, information)
+        return Evaluation(
+            result.minus_ll, *self.backend.derivative_slopes(result, index, len(self.reflections))
+        )
 
-    def amplitudes(self, values: Any, f_total: C128) -> F64:
+    def amplitudes(self, values: Any, f_total: Array) -> Array:
         """|F_N|."""
-        return np.asarray(np.abs(f_total[0]))
+        return self.backend.magnitude(f_total[0])
 
     def coefficients(self, values: Any, f_total: C128) -> Coefficients:
         """Maps of the native with the phases of all three measurements, and the two anomalous ones."""
@@ -256,9 +247,10 @@ class SirasLikelihood:
         return Coefficients(fwt, delfwt, np.minimum(fom, 1.0), extra)
 
 
-def _variances(logs: F64, k2: F64) -> F64:
-    """Σ_N, Σ_c, Σ_Δ times k_aniso² and r (4, n) from their logarithms and logit."""
-    return np.concatenate([np.exp(logs[:3]) * k2, 1.0 / (1.0 + np.exp(-logs[3:]))])
+def mean_mate(f_obs: F64) -> F64:
+    """(n,) mean of the mates of (3, n) amplitudes, 0 where neither was measured."""
+    seen = np.isfinite(f_obs[1:])
+    return np.asarray(np.where(seen, f_obs[1:], 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
 
 
 def plan_siras(
@@ -271,8 +263,15 @@ def plan_siras(
     sigma = np.where(np.isfinite(f_obs), np.stack([r.sigma, pairs.sigma_plus, pairs.sigma_minus]), 1.0)
     quarter = 0.25 * r.inv_d2
     form = np.einsum("kg,kgn->kn", derivative.gauss_a, np.exp(-derivative.gauss_b[:, :, None] * quarter))
-    scattering = SiteScattering(crystal, r.hkl, r.inv_d2, form, derivative.f_second)
+    sites = SitePlan(
+        np.asarray(r.hkl, np.int32), r.inv_d2, form, derivative.f_second, crystal.rotations, crystal.translations
+    )
+    columns, mean = scale_columns(crystal, r.hkl), mean_mate(f_obs)
+    fitted = np.flatnonzero(r.work & (mean > 0.0))
+    measured = f_obs, sigma, r.epsilon, r.centric
     return SirasLikelihood(
-        backend, crystal, r, derivative, f_obs, sigma, f_native, scattering, scale_columns(crystal, r.hkl),
-        plan_shells(r.inv_d2, r.work, r.free, MOST_WORK),
+        backend, crystal, r, derivative, f_obs, sigma, f_native,
+        SiteScattering(backend, sites, crystal.cell[:3]), columns,
+        ScalePlace(fitted, np.ascontiguousarray(columns[fitted]), mean[fitted]),
+        plan_shells(backend, r.inv_d2, r.work, r.free, MOST_WORK), Selection(*measured), Selection(*measured),
     )

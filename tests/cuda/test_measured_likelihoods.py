@@ -15,9 +15,9 @@ from device_backends import gpu_backend
 from shim_device import ShimDevice
 
 from gpurefine.backend import create
-from gpurefine.backend.cuda.anomalous import AnomalousOps
 from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.cuda.phased import PhasedOps
+from gpurefine.backend.cuda.siras import SirasOps
 from gpurefine.backend.cuda.twin import TwinOps
 from gpurefine.backend.ops_twin import TwinGroups
 
@@ -117,11 +117,11 @@ def natives_with_pairs(n: int, seed: int = 1) -> tuple[Any, ...]:
 
 def test_natives_with_friedel_pairs_are_the_cpu_s() -> None:
     given = natives_with_pairs(100)
-    ops = AnomalousOps(ShimDevice())
+    ops = SirasOps(ShimDevice())
     for want in (True, False, True):
         found = ops.siras(*given, want)
         assert_equal(found, create("cpu", 1).siras(*given, want), 1e-8)
-    assert bits(AnomalousOps(ShimDevice(1)).siras(*given, True)) == bits(found)
+    assert bits(SirasOps(ShimDevice(1)).siras(*given, True)) == bits(found)
     # sharp phases need many points on the circle, not all of them in every part of it
     sharp = (*given[:4], given[4] * np.array([[1e-4], [1e-4], [1e-4], [1.0]]), *given[5:])
     assert_equal(ops.siras(*sharp, False), create("cpu", 1).siras(*sharp, False), 1e-8)

@@ -1,4 +1,4 @@
-"""Whole refinements against prior phases and of a twin: the cuda backend, executed on the CPU, beside the cpu one."""
+"""Whole refinements against other measurements: the cuda backend, executed on the CPU, beside the cpu one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gemmi
 import numpy as np
 import pytest
 import shim_device
+from made_data import derivative_of, pairs_of
 from refinements import assert_alike, refine
 from shim_device import ShimDevice
 
@@ -60,6 +61,22 @@ def test_prior_phases(example: tuple[Path, Path], tmp_path: Path, monkeypatch: p
     phases = phases_of(example[0], tmp_path / "phases.mtz")
     launches = compared(example, tmp_path, monkeypatch, phases="PHI,FOM", phases_file=str(phases))
     assert {"phased", "phased_sigmaa"} < set(launches) and "rice" not in launches
+
+
+def test_friedel_pairs(example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = pairs_of(example[1], tmp_path / "pairs.mtz")
+    launches = compared(
+        (example[0], pairs), tmp_path, monkeypatch, anomalous=True, anomalous_factors=("S,0.3,4.0",), d_min=5.0
+    )
+    assert {"sad", "friedel_pair", "friedel_slopes", "curve_sums"} < set(launches) and "rice" not in launches
+
+
+def test_a_derivative(example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, heavy = derivative_of(example, tmp_path, 7.0)
+    launches = compared(
+        example, tmp_path, monkeypatch, derivative_data=str(pairs), derivative_model=str(heavy), d_min=7.0
+    )
+    assert {"siras", "site_factors", "derivative_pull", "derivative_rows"} < set(launches)
 
 
 def test_a_twin(example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import shim_device
+from counting import Counting
 from refinements import refine
-from shim_device import ShimArray, ShimDevice
 
 from gpurefine.backend import create
 from gpurefine.backend.cuda.backend import CudaBackend
@@ -20,20 +20,6 @@ from gpurefine.refinement.experiment import Experiment
 from gpurefine.target.selection import Selection
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
-
-
-class Counting(ShimDevice):
-    """Counts the bytes that go up and down."""
-
-    up = down = 0
-
-    def upload(self, values: np.ndarray, out: ShimArray | None = None) -> ShimArray:
-        self.up += values.nbytes
-        return super().upload(values, out)
-
-    def download(self, array: ShimArray) -> np.ndarray:
-        self.down += array.nbytes
-        return super().download(array)
 
 
 def test_the_same_array_goes_up_once() -> None:

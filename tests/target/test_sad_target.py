@@ -21,10 +21,10 @@ def test_known_error_model_is_recovered() -> None:
     errors = likelihood.fit(f_total, k, None)
     values = likelihood.values(errors, k)
     s2 = likelihood.reflections.inv_d2
-    assert abs(values.d - D).max() < 0.05 and abs(np.mean(values.d_delta) - D_DELTA) < 0.03
+    assert abs(values.d - D).max() < 0.05 and abs(np.mean(values.factors[1]) - D_DELTA) < 0.03
     assert abs(np.mean(np.log(values.s / (s_shared(s2) * k**2)))) < 0.03
-    assert abs(np.mean(np.log(values.s_delta / (s_delta(s2) * k**2)))) < 0.15
-    assert abs(np.log(values.s_delta / (s_delta(s2) * k**2))).max() < 0.6
+    assert abs(np.mean(np.log(values.variances[1] / (s_delta(s2) * k**2)))) < 0.15
+    assert abs(np.log(values.variances[1] / (s_delta(s2) * k**2))).max() < 0.6
     again = likelihood.fit(f_total, k, errors)
     np.testing.assert_allclose(again.factors, errors.factors, atol=0.02)
 

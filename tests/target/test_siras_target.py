@@ -10,6 +10,7 @@ import pytest
 from crystals import ELEMENTS, make_crystal, scatter_atoms, smallest_b
 
 from gpurefine.backend import create
+from gpurefine.backend.ops_derivative import ScalePlace, site_waves
 from gpurefine.forward.density import plan_transform
 from gpurefine.io.anomalous import imaginary_gaussians
 from gpurefine.io.scattering import xray_gaussians
@@ -17,7 +18,8 @@ from gpurefine.io.symmetry import reflection_flags, unique_hkl
 from gpurefine.model.anomalous import Derivative
 from gpurefine.model.friedel import FriedelPairs
 from gpurefine.model.reflections import Reflections
-from gpurefine.target.derivative_scale import fit_scale, scale_columns
+from gpurefine.target.derivative_scale import scale_columns
+from gpurefine.target.heavy_sites import wave_slopes
 from gpurefine.target.siras import SirasLikelihood, plan_siras
 from helpers import check_gradient
 
@@ -59,7 +61,7 @@ def case() -> tuple[SirasLikelihood, Any, Any]:
         hkl, s2, centric, epsilon, np.abs(true + 0.3 * normal(n)), np.full(n, 0.3), rng.random(n) < 0.15
     )
     likelihood = plan_siras(backend, crystal, reflections, derivative)
-    heavy, second = (k * x for x in likelihood.scattering.structure_factors(SITES))
+    heavy, second = (k * x for x in likelihood.scattering.structure_factors(SITES, np.zeros(0)))
     mates = [np.abs(true + heavy + sign * 1j * second + 0.6 * normal(n)) for sign in (1.0, -1.0)]
     # the derivative has a scale and an anisotropy of its own
     scale = 3.0 * np.exp(0.5 * s2 - 2.0 * (hkl @ crystal.frac)[:, 0] ** 2)
@@ -121,17 +123,18 @@ def test_gradient_of_the_rows_and_of_the_sites(case: Any, fitted: Any) -> None:
     check_gradient(value, np.stack([g.real, g.imag], -1).ravel(), np.stack([here.real, here.imag], -1).ravel(), 1e-3)
     assert (given.information >= 0.0).all()
     sites = fitted.sites
-    waves, by_xyz = likelihood.scattering.waves(sites, True)
+    plan = likelihood.scattering.plan
+    waves, by_xyz = site_waves(plan, sites), wave_slopes(plan, sites)
     shifted = sites.copy()
     shifted[0, 1] += 1e-5
     back = sites.copy()
     back[0, 1] -= 1e-5
-    change = (likelihood.scattering.waves(shifted, False)[0] - likelihood.scattering.waves(back, False)[0]) / 2e-5
+    change = (site_waves(plan, shifted) - site_waves(plan, back)) / 2e-5
     np.testing.assert_allclose(by_xyz[0, 1], change[0], atol=1e-5 * np.abs(by_xyz[0]).max())
     assert not change[1].any() and waves.shape == (2, f_total.shape[1])
 
 
-def test_scale_of_a_derivative() -> None:
+def test_scale_of_a_derivative(backend: Any) -> None:
     """Recovered with its anisotropy, with the symmetry of the crystal, whatever some outliers are."""
     crystal = make_crystal("P 4", 20.0)
     hkl = unique_hkl(crystal, 2.5)
@@ -143,5 +146,11 @@ def test_scale_of_a_derivative() -> None:
     truth = np.array([0.7, 1.0, 1.0, -2.0, 0.0, 0.0, 0.0])
     observed = calculated * np.exp(-columns @ truth + rng.normal(0.0, 0.05, len(hkl)))
     observed[::50] *= 10.0
-    found = fit_scale(columns, observed, calculated, np.ones(len(hkl), bool))
+    index = np.flatnonzero(rng.random(len(hkl)) < 0.9)
+    f_total = np.exp(2j * np.pi * rng.random((2, len(hkl)))) * calculated
+    found = backend.fit_derivative(
+        ScalePlace(index, columns[index], observed[index]), backend.keep(0.25 * f_total), backend.keep(0.75 * f_total)
+    )
     np.testing.assert_allclose(columns @ found, columns @ truth, atol=0.06)
+    scale = backend.derivative_scale(columns, found, backend.keep(f_total))
+    np.testing.assert_allclose(np.asarray(scale), np.exp(columns @ found), rtol=1e-12)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..anomalous_cases import empty_result, siras_by_cases
 from ..information import DRAWS, DRAWS_SIRAS, drawn_errors, information_tables
 from ..ops_anomalous import AnomalousResult
+from ..ops_reflections import Array
 from .sad import sad_kernel
 from .siras import siras_kernel
 from .threads import Threads
@@ -37,10 +38,12 @@ class AnomalousOps(Threads):
 
     def siras(
         self, f_obs: F64, sigma: F64, f_calc: NDArray[np.complex128], d: F64, s: F64, epsilon: F64,
-        centric: NDArray[np.bool_], want_information: bool,
+        centric: NDArray[np.bool_], want_information: bool, scale: Array = None,
     ) -> AnomalousResult:
         """See :class:`gpurefine.backend.ops_anomalous.AnomalousOps`."""
-        return siras_by_cases(self._joint, self.sad, f_obs, sigma, f_calc, d, s, epsilon, centric, want_information)
+        return siras_by_cases(
+            self._joint, self.sad, f_obs, sigma, f_calc, d, s, epsilon, centric, want_information, scale
+        )
 
     def _joint(
         self, f_obs: F64, sigma: F64, f_calc: NDArray[np.complex128], d: F64, s: F64, epsilon: F64,

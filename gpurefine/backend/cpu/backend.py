@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numba as nb
 
+from ..ops_curves import HostCurves
+from ..ops_derivative import HostDerivative
+from ..ops_friedel import HostFriedel
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -21,7 +24,7 @@ from .twin import TwinOps
 
 class CpuBackend(
     DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    HydrogenOps, AdpOps, SolveOps, ReflectionOps,
+    HydrogenOps, AdpOps, SolveOps, ReflectionOps, HostCurves, HostFriedel, HostDerivative,
 ):
     """Performs every operation of the table on the CPU."""
 

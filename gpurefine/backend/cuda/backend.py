@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .anomalous import AnomalousOps
 from .density import DensityOps
+from .derivative import DerivativeOps
 from .device import Device
+from .friedel import FriedelOps
 from .intensity import IntensityOps
 from .mask import MaskOps
 from .phased import PhasedOps
@@ -13,12 +14,14 @@ from .restraints import RestraintOps
 from .scale import ScaleOps
 from .shell_products import InformationOps
 from .shell_sums import ShellOps
+from .siras import SirasOps
 from .solve import SolveOps
 from .twin import TwinOps
 
 
 class CudaBackend(
-    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinOps, AnomalousOps, ReflectionOps, ShellOps, MaskOps,
+    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinOps, SirasOps, FriedelOps, DerivativeOps,
+    ReflectionOps, ShellOps, MaskOps,
     ScaleOps, RestraintOps, SolveOps,
 ):
     """Performs every operation of the table on a device."""

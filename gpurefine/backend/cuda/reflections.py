@@ -44,9 +44,10 @@ class ReflectionOps(HostReflections, DeviceOps):
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
         if not isinstance(values, DeviceValues):
             return super().take(values, index)
-        out = self.lend(len(index), values.dtype)
+        out, rows, n = self.lend((*values.shape[:-1], len(index)), values.dtype), *_rows(values)
         self.launch(
-            _kernel("take", values), len(index), values.array, self._index(index), np.int32(len(index)), out.array
+            _kernel("take", values), rows * len(index), values.array, self._index(index), np.int32(len(index)),
+            np.int32(rows), np.int32(n), out.array,
         )
         return out
 
@@ -54,10 +55,11 @@ class ReflectionOps(HostReflections, DeviceOps):
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
         if not isinstance(values, DeviceValues):
             return super().put(values, index, n)
-        out = self.lend(n, values.dtype)
+        out, (rows, k) = self.lend((*values.shape[:-1], n), values.dtype), _rows(values)
         self.device.clear(out.array)
         self.launch(
-            _kernel("put", values), len(index), values.array, self._index(index), np.int32(len(index)), out.array
+            _kernel("put", values), rows * k, values.array, self._index(index), np.int32(k), np.int32(rows),
+            np.int32(n), out.array,
         )
         return out
 
@@ -115,6 +117,11 @@ class ReflectionOps(HostReflections, DeviceOps):
             None if f_mask is None else f_mask.array, np.int32(rows), np.int32(n), out.array,
         )
         return out
+
+
+def _rows(values: DeviceValues) -> tuple[int, int]:
+    """Number of rows of ``values`` (n,) or (rows, n), and n."""
+    return (1, len(values)) if len(values.shape) == 1 else (values.shape[0], values.shape[1])
 
 
 def _kernel(name: str, values: DeviceValues) -> str:

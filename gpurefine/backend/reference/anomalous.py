@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..anomalous_cases import empty_result, siras_by_cases
 from ..information import DRAWS, drawn_errors
 from ..ops_anomalous import AnomalousResult
+from ..ops_reflections import Array
 from .likelihood import TargetOps
 from .pairs import pair_moments
 from .siras import joint
@@ -36,10 +37,12 @@ class AnomalousOps:
 
     def siras(
         self, f_obs: F64, sigma: F64, f_calc: C128, d: F64, s: F64, epsilon: F64, centric: NDArray[np.bool_],
-        want_information: bool,
+        want_information: bool, scale: Array = None,
     ) -> AnomalousResult:
         """See :class:`gpurefine.backend.ops_anomalous.AnomalousOps`."""
-        return siras_by_cases(joint, self.sad, f_obs, sigma, f_calc, d, s, epsilon, centric, want_information)
+        return siras_by_cases(
+            joint, self.sad, f_obs, sigma, f_calc, d, s, epsilon, centric, want_information, scale
+        )
 
 
 def _alone(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ..ops_curves import HostCurves
+from ..ops_derivative import HostDerivative
+from ..ops_friedel import HostFriedel
 from ..ops_information import ShellProducts
 from ..ops_reflections import HostReflections
 from .adp import AdpOps
@@ -19,7 +22,7 @@ from .twin import TwinOps
 
 class ReferenceBackend(
     DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    RestraintOps, AdpOps, SolveOps, HostReflections,
+    RestraintOps, AdpOps, SolveOps, HostReflections, HostCurves, HostFriedel, HostDerivative,
 ):
     """Performs every operation of the table by its definition."""
 

@@ -1,0 +1,120 @@
+"""Likelihoods of pairs and derivatives: no array over reflections is copied once their data are on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import shim_device
+from counting import Counting
+from crystals import make_crystal
+from simulated_pairs import simulated
+
+from gpurefine.backend import create
+from gpurefine.backend.cuda.backend import CudaBackend
+from gpurefine.io.symmetry import reflection_flags, unique_hkl
+from gpurefine.model.anomalous import Derivative
+from gpurefine.model.friedel import FriedelPairs
+from gpurefine.model.reflections import Reflections
+from gpurefine.target.selection import Selection
+from gpurefine.target.siras import MOST_WORK, plan_siras
+
+pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
+
+SMALL = 6_000
+"""Bytes that each step may copy, and four times as many for the sums of a fit: less than one array of the tests."""
+
+
+def friedel_pairs(backend: Any) -> tuple[Any, Any]:
+    """Two rows of F″, one of them refined, and many means alone, which cost little."""
+    likelihood, f_total, _ = simulated(n=3000, refined=(True, False))
+    alone = np.random.default_rng(0).random(3000) < 0.8
+    f_obs = np.where(alone, np.stack([likelihood.f_mean, np.full(3000, np.nan)]), likelihood.f_obs)
+    r, sigma = likelihood.reflections, np.ones((2, 3000))
+    columns = f_obs, sigma, r.epsilon, r.centric
+    made = replace(
+        likelihood, backend=backend, f_obs=f_obs, sigma=sigma, unpaired=alone | likelihood.unpaired,
+        plan=replace(likelihood.plan, backend=backend), measured=Selection(*columns), fitted=Selection(*columns),
+    )
+    return made, f_total
+
+
+def native_and_pairs(backend: Any) -> tuple[Any, Any]:
+    """Two sites; everything measured, single measurements, and natives alone, which cost little."""
+    crystal = make_crystal("P 21 21 21", 24.0)
+    hkl = unique_hkl(crystal, 1.6)
+    centric, epsilon = reflection_flags(crystal, hkl)
+    rng, s2, n = np.random.default_rng(5), crystal.inv_d2(hkl), len(hkl)
+
+    def normal(*shape: int) -> Any:
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * np.sqrt(0.5)
+
+    f_total = np.stack([50.0 * normal(n), 2.0 * normal(n)])
+    true = f_total[0] + 15.0 * normal(n)
+    mates = [np.where(rng.random(n) < 0.015, 1.5 * np.abs(true + 4.0 * normal(n)), np.nan) for _ in range(2)]
+    mates[1][centric] = np.nan
+    both = rng.random(n) < 0.01
+    mates[1][both & ~centric] = 1.5 * np.abs(true[both & ~centric])
+    mates[0][both] = 1.5 * np.abs(true[both])
+    native = np.where(rng.random(n) < 0.01, np.nan, np.abs(true))
+    sigma = [np.where(np.isfinite(f), 1.0, np.nan) for f in mates]
+    sites = np.array([[0.21, 0.13, 0.37, 25.0, 0.8], [0.62, 0.44, 0.08, 35.0, 0.5]])
+    derivative = Derivative(
+        FriedelPairs(mates[0], sigma[0], mates[1], sigma[1], ()), sites, ("Xe", "Xe"), np.full((2, 1), 54.0),
+        np.full((2, 1), 10.0), np.array([7.4, 7.4]),
+    )
+    reflections = Reflections(hkl, s2, centric, epsilon, native, np.full(n, 1.0), rng.random(n) < 0.1)
+    return plan_siras(backend, crystal, reflections, derivative), f_total
+
+
+CASES: dict[str, tuple[Callable[[Any], tuple[Any, Any]], int]] = {
+    "pairs": (friedel_pairs, 0), "derivative": (native_and_pairs, 48 * MOST_WORK),
+}
+"""What makes a likelihood, and bytes that the fit of its errors may take down besides: sites are refined on the host,
+by some reflections."""
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_no_array_over_reflections_crosses(kind: str) -> None:
+    """And everything is as on the cpu backend."""
+    make, beside = CASES[kind]
+    backend = CudaBackend(Counting())
+    device: Any = backend.device
+    runs: list[list[Any]] = []
+    first, f_total = make(create("cpu", 2))
+    start = first.fit(f_total, np.exp(0.1 * np.random.default_rng(1).normal(size=f_total.shape[1])), None)
+    for used in (create("cpu", 2), backend):
+        likelihood, f_total = make(used)
+        n, k = f_total.shape[1], np.exp(0.1 * np.random.default_rng(1).normal(size=f_total.shape[1]))
+        work, found, counted = np.flatnonzero(likelihood.reflections.work), [], []
+        errors = start
+        for step in range(2):  # the first time data go up
+            total, aniso = used.keep((1.0 + 0.01 * step) * f_total), used.keep((1.0 - 0.01 * step) * k)
+            found, counted = [], []
+
+            def counting(call: Any, *arguments: Any, into: Any = counted, results: Any = found) -> Any:
+                result, up, down = device.since(call, *arguments)
+                into.append((call.__name__, up, down))
+                results.append(result)
+                return result
+
+            errors = counting(likelihood.fit, total, aniso, errors)
+            values = counting(likelihood.values, errors, aniso)
+            counting(likelihood.evaluate, values, total, work, False)
+            counting(likelihood.evaluate, values, total, work, True)
+            counting(likelihood.amplitudes, values, total)
+        if used is backend:
+            assert 8 * n >= 4 * SMALL
+            for name, up, down in counted:
+                assert up <= SMALL and down <= (beside + 4 * SMALL if name == "fit" else SMALL), (name, up, down, n)
+        errors, values, plain, slopes, amplitudes = found
+        runs.append([
+            *(getattr(errors, name) for name in errors.__dataclass_fields__),
+            *(np.asarray(getattr(values, name)) for name in values.__dataclass_fields__),
+            plain.minus_ll, slopes.minus_ll, slopes.gradient, slopes.information, amplitudes,
+        ])
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_allclose(np.asarray(b), a, rtol=1e-6, atol=1e-6 * np.abs(a).max(initial=0.0))
