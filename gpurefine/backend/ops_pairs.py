@@ -2,7 +2,7 @@
 
 Classifying contacts and listing the pairs of similar displacement parameters are array code of the host where the
 contacts are the host's (:mod:`gpurefine.restraints.contact_classes`, :mod:`gpurefine.restraints.adp`: the definition);
-a backend with memory of its own does both without taking all contacts to the host.
+a backend may do both itself, compiled or without taking all contacts to the host.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class SimilarPairs:
 
 @runtime_checkable
 class PairLister(Protocol):
-    """Both work on what the last contact search of this backend found, and give None for other contacts."""
+    """Both work on what a contact search of this backend found, and may give None for other (or older) contacts."""
 
     def near_contacts(
         self, contacts: Contacts, classes: ContactClasses, margin: float, symmetry: SymmetryArrays

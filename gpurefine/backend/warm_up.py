@@ -10,6 +10,7 @@ from .blocks import BlockMatrix, BlockPattern
 from .ops import Backend
 from .ops_adp import TensorTerms
 from .ops_derivative import ScalePlace, SitePlan
+from .ops_pairs import BondedNeighbours, ContactClasses, PairLister
 from .ops_reflections import F64, Groups, ScaleCurve
 from .ops_restraints import (
     ContactRules,
@@ -195,6 +196,12 @@ def _restraints(backend: Backend) -> None:
     )
     contacts = backend.find_contacts(xyz, symmetry, rules)
     n = len(contacts)
+    if isinstance(backend, PairLister):
+        four_ones, polar = np.ones(4), np.zeros(4, np.int8)
+        classes = ContactClasses(four_ones, four_ones, four_ones, four_ones, polar == 1, polar, -0.3, 0.1, 0.2)
+        backend.near_contacts(contacts, classes, 0.6, symmetry)
+        near = BondedNeighbours(np.zeros(5, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32), rules.heavy)
+        backend.similar_pairs(xyz, contacts, near, 5, 4.0)
     repulsions = Repulsions(
         contacts.first, contacts.second, contacts.op, contacts.shift, np.full(n, 5.0), np.ones(n), symmetry
     )

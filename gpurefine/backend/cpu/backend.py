@@ -15,6 +15,7 @@ from .information import InformationOps
 from .intensity import IntensityOps
 from .likelihood import TargetOps
 from .mask import MaskOps
+from .pair_lists import PairListOps
 from .phased import PhasedOps
 from .reflections import ReflectionOps
 from .scale import ScaleOps
@@ -24,7 +25,7 @@ from .twin import TwinOps
 
 class CpuBackend(
     DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    HydrogenOps, AdpOps, SolveOps, ReflectionOps, HostCurves, HostFriedel, HostDerivative,
+    HydrogenOps, PairListOps, AdpOps, SolveOps, ReflectionOps, HostCurves, HostFriedel, HostDerivative,
 ):
     """Performs every operation of the table on the CPU."""
 

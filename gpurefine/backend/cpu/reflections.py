@@ -1,22 +1,110 @@
-"""The cpu backend's operations on arrays over reflections."""
+"""The cpu backend's operations on arrays over reflections, compiled by numba."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
 import numba as nb
 import numpy as np
 
-from ..ops_reflections import F64, Array, Hats, HostReflections, ScaleCurve, ScaleFactors
+from ..ops_reflections import F64, Array, Groups, Hats, HostReflections, ScaleCurve, ScaleFactors
 from .jit import njit
 from .rows import Array as Argument
-from .threads import Threads, in_chunks
-
-AT_A_TIME = 16_384
-"""Reflections at a time: what is between the steps of array code then stays in the cache."""
+from .threads import Threads
 
 CHUNKS = 32
 """Partial sums: their number is fixed, so that the result has the same bits for any number of threads."""
+
+CELLS = 512
+"""Equal steps over the range of the knots that tell near which knot to begin looking."""
+
+
+@njit()
+def _looked_up(knots: Argument, cells: Argument) -> float:
+    """Fill ``cells`` (CELLS,) with the last knot at or before the start of each step; steps per unit."""
+    n = len(knots)
+    length = knots[n - 1] - knots[0]
+    per_unit = CELLS / length if length > 0.0 else 0.0
+    k = 0
+    for cell in range(CELLS):
+        start = knots[0] + cell / per_unit if per_unit > 0.0 else knots[0]
+        while k + 2 < n and knots[k + 1] <= start:
+            k += 1
+        # a step back, lest rounding put a value into the next cell
+        cells[cell] = max(k - 1, 0)
+    return per_unit
+
+
+@njit(inline="always")
+def _interpolated(x: float, knots: Argument, values: Argument, cells: Argument, per_unit: float) -> float:
+    """NumPy's ``interp`` for one x: constant outside the knots."""
+    last = len(knots) - 1
+    if x <= knots[0]:
+        return values[0]
+    if x >= knots[last]:
+        return values[last]
+    k = cells[min(int((x - knots[0]) * per_unit), CELLS - 1)]
+    while knots[k + 1] < x:
+        k += 1
+    return values[k] + (values[k + 1] - values[k]) / (knots[k + 1] - knots[k]) * (x - knots[k])
+
+
+@njit(parallel=True, cache=True)
+def _scale_factors(
+    s: Argument, columns: Argument, tensor: Argument, log_k: float, b_overall: float, k_sol: float, b_sol: float,
+    mask: Argument, iso: Argument, babinet_k: float, babinet_b: float, parts: bool, factor: Argument, k_mask: Argument,
+    k_aniso: Argument, k_iso: Argument,
+) -> None:
+    """``mask``, ``iso`` (2, m): knots and values, m = 0 where there are none."""
+    mask_cells, iso_cells = np.zeros(CELLS, np.int32), np.zeros(CELLS, np.int32)
+    by_mask, by_iso = mask.shape[1] > 0, iso.shape[1] > 0
+    mask_step = _looked_up(mask[0], mask_cells) if by_mask else 0.0
+    iso_step = _looked_up(iso[0], iso_cells) if by_iso else 0.0
+    n = len(s)
+    for chunk in nb.prange(CHUNKS):
+        for i in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            x = s[i]
+            s2 = x * x
+            if by_mask:
+                k_mask[i] = _interpolated(x, mask[0], mask[1], mask_cells, mask_step)
+            else:
+                k_mask[i] = k_sol * math.exp(-0.25 * b_sol * s2) if k_sol != 0.0 else 0.0
+            log_iso = _interpolated(x, iso[0], iso[1], iso_cells, iso_step) if by_iso else 0.0
+            log_aniso = 0.0
+            for m in range(len(tensor)):
+                log_aniso += columns[i, m] * tensor[m]
+            value = math.exp(log_k - 0.25 * b_overall * s2 + log_aniso + log_iso)
+            if babinet_k != 0.0:
+                value *= 1.0 - babinet_k * math.exp(-0.25 * babinet_b * s2)
+            factor[i] = value
+            if parts:
+                k_aniso[i], k_iso[i] = math.exp(log_aniso), math.exp(log_iso)
+
+
+@njit(parallel=True, cache=True)
+def _error_values(
+    x: Argument, knots: Argument, d: Argument, log_s: Argument, k_aniso: Argument, out_d: Argument, out_s: Argument
+) -> None:
+    cells = np.zeros(CELLS, np.int32)
+    step = _looked_up(knots, cells)
+    n = len(x)
+    for chunk in nb.prange(CHUNKS):
+        for i in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            out_d[i] = _interpolated(x[i], knots, d, cells, step)
+            out_s[i] = math.exp(_interpolated(x[i], knots, log_s, cells, step)) * k_aniso[i] ** 2
+
+
+@njit(parallel=True, cache=True)
+def _hat_values(
+    left: Argument, weight: Argument, d: Argument, log_s: Argument, k_aniso: Argument, out_d: Argument, out_s: Argument
+) -> None:
+    next_one = 1 if len(d) > 1 else 0
+    n = len(left)
+    for chunk in nb.prange(CHUNKS):
+        for i in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            k, b = left[i], weight[i]
+            out_d[i] = (1.0 - b) * d[k] + b * d[k + next_one]
+            out_s[i] = math.exp((1.0 - b) * log_s[k] + b * log_s[k + next_one]) * k_aniso[i] ** 2
 
 
 @njit(parallel=True, cache=True)
@@ -36,31 +124,65 @@ def _hat_sums(left: Argument, weight: Argument, slope: Argument, information: Ar
                 sums[2, k] += a * b * information[i]
 
 
+@njit(parallel=True, cache=True)
+def _pair_sums(
+    among: Argument, label: Argument, x: Argument, values: Argument, divisor: Argument, divide: bool, square: bool,
+    means: Argument, about_means: bool, out: Argument
+) -> None:
+    """out (CHUNKS, groups, 3): Σx, Σy, Σ|x − y|, or about the ``means`` (groups, 2) Σxx, Σyy, Σxy."""
+    size = len(among)
+    for chunk in nb.prange(CHUNKS):
+        sums = out[chunk]
+        for k in range(chunk * size // CHUNKS, (chunk + 1) * size // CHUNKS):
+            i, g = among[k], label[k]
+            a, b = x[i], values[i]
+            if divide:
+                b /= divisor[i]
+            if square:
+                b *= b
+            if about_means:
+                a -= means[g, 0]
+                b -= means[g, 1]
+                sums[g, 0] += a * a
+                sums[g, 1] += b * b
+                sums[g, 2] += a * b
+            else:
+                sums[g, 0] += a
+                sums[g, 1] += b
+                sums[g, 2] += abs(a - b)
+
+
+_NONE = np.zeros((2, 0))
+
+
 class ReflectionOps(Threads, HostReflections):
-    """The definition for some reflections at a time, by all threads; sums compiled by numba."""
+    """The definition compiled for all threads."""
 
     def scale_factors(self, curve: ScaleCurve, near: Array, parts: bool) -> ScaleFactors:
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
-        n = len(curve.s)
-        out = [np.empty(n) for _ in range(4 if parts else 2)]
-
-        def some(rows: slice) -> None:
-            part = replace(curve, s=curve.s[rows], columns=curve.columns[rows])
-            found = HostReflections.scale_factors(self, part, near, parts)
-            for whole, piece in zip(out, (found.factor, found.k_mask, found.k_aniso, found.k_iso), strict=False):
-                whole[rows] = piece
-
-        in_chunks(some, n, AT_A_TIME, self.threads)
-        return ScaleFactors(*out)
+        n, c = len(curve.s), curve
+        factor, k_mask = np.empty(n), np.empty(n)
+        k_aniso, k_iso = (np.empty(n), np.empty(n)) if parts else (factor, factor)
+        self.use(0.03 * n)
+        _scale_factors(
+            c.s, c.columns, c.tensor, float(c.log_k), float(c.b_overall), float(c.k_sol), float(c.b_sol),
+            _NONE if c.mask_knots is None else c.mask_knots, _NONE if c.iso_knots is None else c.iso_knots,
+            float(c.babinet_k), float(c.babinet_b), parts, factor, k_mask, k_aniso, k_iso,
+        )
+        return ScaleFactors(factor, k_mask, k_aniso, k_iso) if parts else ScaleFactors(factor, k_mask)
 
     def error_values(self, inv_d2: F64, knots: F64, d: F64, log_s: F64, k_aniso: Array) -> tuple[Array, Array]:
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
         out_d, out_s = np.empty(len(inv_d2)), np.empty(len(inv_d2))
+        self.use(0.02 * len(inv_d2))
+        _error_values(inv_d2, knots, d, log_s, k_aniso, out_d, out_s)
+        return out_d, out_s
 
-        def some(rows: slice) -> None:
-            out_d[rows], out_s[rows] = HostReflections.error_values(self, inv_d2[rows], knots, d, log_s, k_aniso[rows])
-
-        in_chunks(some, len(inv_d2), AT_A_TIME, self.threads)
+    def hat_values(self, hats: Hats, d: F64, log_s: F64, k_aniso: Array) -> tuple[Array, Array]:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        out_d, out_s = np.empty(len(hats.left)), np.empty(len(hats.left))
+        self.use(0.015 * len(hats.left))
+        _hat_values(hats.left, hats.weight, d, log_s, k_aniso, out_d, out_s)
         return out_d, out_s
 
     def hat_sums(self, hats: Hats, slope: Array, information: Array) -> tuple[F64, F64]:
@@ -72,3 +194,14 @@ class ReflectionOps(Threads, HostReflections):
         bands = np.zeros((3, hats.n))
         bands[2], bands[1, 1:] = diagonal, next_one[:-1]
         return gradient, bands
+
+    def pair_sums(self, groups: Groups, x: F64, values: Array, divisor: Array | None, square: bool) -> F64:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        self.use(0.005 * len(groups.among))
+        sums, means = np.zeros((2, CHUNKS, groups.n, 3)), np.zeros((groups.n, 2))
+        given = (groups.among, groups.label, x, values, values if divisor is None else divisor, divisor is not None)
+        _pair_sums(*given, square, means, False, sums[0])
+        plain = sums[0].sum(axis=0)
+        means[:] = plain[:, :2] / np.maximum(np.diff(groups.start), 1)[:, None]
+        _pair_sums(*given, square, means, True, sums[1])
+        return np.concatenate([plain, sums[1].sum(axis=0)], axis=1)
