@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .backend import create, describe_choice, first_run_notice
+from .backend import compile_beside, create, describe_choice, first_run_notice
 from .backend.ops import Backend
 from .checkpoints import Keeper, Start, check_problem, input_files, read_start
 from .config import Config, RefineOptions, config_of
@@ -231,6 +231,7 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
     timer = Timer(before)
     with timer("device"):
         backend = create(config.run.device, config.run.threads, config.run.fast_atomics)
+        compile_beside(backend)
     _tell(progress, [describe_choice(config.run.device, backend), *first_run_notice(backend)])
     with timer("read model"):
         model = read_model(config.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import re
@@ -16,6 +17,10 @@ from typing import cast
 from ..errors import DeviceError, UsageError
 from .cuda.device import Device
 from .ops import Backend
+
+
+SECOND = ("density", "reflections", "scale", "amplitudes", "mask")
+"""Parts of the loops that a refinement comes to when those of its restraints are compiled, in the order of need."""
 
 
 def cpu_count() -> int:
@@ -121,7 +126,6 @@ def _cpu(threads: int) -> Backend:
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        import atexit
         import shutil
         import tempfile
 
@@ -156,16 +160,32 @@ def first_run_notice(backend: Backend) -> list[str]:
     if any(folder.glob("density_iso.spread-*.nbc")):
         return []
     return [
-        "First run: the inner loops are compiled now, once for this installation, which takes about 40 seconds "
+        "First run: the inner loops are compiled now, once for this installation, which takes about half a minute "
         "(gpurefine info --compile does it ahead)."
     ]
 
 
-def _compile_apart(part: str) -> None:
-    """Compile one part of the loops in a process of its own; what fails there is compiled, or told, later here."""
+def compile_beside(backend: Backend) -> None:
+    """Begin to compile, on another core, loops that a first run comes to after those of its restraints.
+
+    The compiler uses one core of as many as ``backend`` may use.  What is not ready when it is needed is compiled then.
+    """
+    if backend.threads > 1 and first_run_notice(backend):
+        other = _start_compiling(*SECOND)
+        atexit.register(other.terminate)
+
+
+def _start_compiling(*parts: str) -> subprocess.Popen[bytes]:
+    """Compile parts of the loops in a process of its own; what fails there is compiled, or told, later here."""
     code = "from gpurefine.backend import create; from gpurefine.backend.warm_up import warm_up; "
-    code += f"warm_up(create('cpu', 1), {part!r})"
-    subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False)
+    code += f"[warm_up(create('cpu', 1), part) for part in {parts!r}]"
+    import numba
+
+    place = {"NUMBA_CACHE_DIR": numba.config.CACHE_DIR} if numba.config.CACHE_DIR else {}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code], env={**os.environ, **place}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def compile_kernels() -> tuple[float, list[str]]:
@@ -180,7 +200,7 @@ def compile_kernels() -> tuple[float, list[str]]:
     if cpu_count() > 1 and first_run_notice(create("cpu")):
         # the compiler runs on one core: several processes, each with its part
         with ThreadPoolExecutor(cpu_count()) as pool:
-            list(pool.map(_compile_apart, PARTS))
+            list(pool.map(lambda part: _start_compiling(part).wait(), PARTS))
     warm_up(create("cpu"))  # whatever has not been compiled yet
     ready, device = ["CPU kernels"], automatic_device()
     if not isinstance(device, str):

@@ -14,6 +14,7 @@ from .ops_pairs import BondedNeighbours, ContactClasses, PairLister
 from .ops_reflections import F64, Groups, ScaleCurve
 from .ops_restraints import (
     ContactRules,
+    Flags,
     GeometryTerms,
     HydrogenSolver,
     HydrogenSystem,
@@ -51,13 +52,23 @@ def _mask_and_products(backend: Backend) -> None:
         )
 
 
-def _density(backend: Backend) -> None:
+def _isotropic(backend: Backend) -> None:
+    _density(backend, np.array([False, False]))
+
+
+def _anisotropic(backend: Backend) -> None:
+    plan, fourier, atoms = _density(backend, np.array([False, True]))
+    backend.spread_tangent(plan, atoms, np.ones((2, 3)), np.ones(2), np.ones((2, 6)), np.ones(2))
+    backend.direct_summation(plan, fourier, atoms, 1)
+
+
+def _density(backend: Backend, is_aniso: Flags) -> tuple[DensityPlan, FourierPlan, Scatterers]:
     plan = DensityPlan((12, 12, 12), SIDE * np.eye(3), np.full((1, 5), 1.2), np.full((1, 5), 20.0), 10.0, 1e-4)
     atoms = Scatterers(
         xyz=np.array([[1.0, 2.0, 3.0], [5.0, 6.0, 7.0]]),
         b_iso=np.array([20.0, 20.0]),
         u_aniso=np.array([[0.0] * 6, [0.3, 0.2, 0.25, 0.02, 0.01, 0.03]]),
-        is_aniso=np.array([False, True]),
+        is_aniso=is_aniso,
         weight=np.ones(2),
         kind=np.zeros(2, np.int32),
     )
@@ -66,11 +77,10 @@ def _density(backend: Backend) -> None:
         np.zeros((1, 3), np.int32), np.ones(2),
     )
     f = backend.map_to_hkl(fourier, backend.spread(plan, atoms))
-    backend.spread_tangent(plan, atoms, np.ones((2, 3)), np.ones(2), np.ones((2, 6)), np.ones(2))
     backend.gather(plan, atoms, backend.hkl_to_map(fourier, f))
-    backend.direct_summation(plan, fourier, atoms, 1)
     one = np.ones(2)
     backend.shell_products(one, np.zeros(2, np.int32), one, np.ones((1, 2)), np.ones((2, 3)))
+    return plan, fourier, atoms
 
 
 def _amplitudes(backend: Backend) -> None:
@@ -226,7 +236,8 @@ def _tensors(backend: Backend) -> None:
 
 
 PARTS: dict[str, Callable[[Backend], None]] = {
-    "density": _density, "anomalous": _anomalous, "restraints": _restraints, "intensities": _intensities,
+    "density": _isotropic, "anomalous": _anomalous, "restraints": _restraints, "anisotropy": _anisotropic,
+    "intensities": _intensities,
     "tensors": _tensors, "amplitudes": _amplitudes, "scale": _scale, "mask": _mask_and_products,
     "reflections": _reflections,
 }
