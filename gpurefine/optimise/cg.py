@@ -7,48 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.blocks import BlockMatrix, LinearSolution
+from ..backend.blocks import BlockMatrix, LinearSolution, inverse_blocks
 from ..backend.ops import DeviceSolver, SolveOps
 from ..errors import Status
 
 F64 = NDArray[np.float64]
-
-
-def inverse_blocks(diagonal: F64) -> F64:
-    """Inverses (n, s, s) of symmetric positive semidefinite blocks; directions without curvature are left out."""
-    if diagonal.shape[1] == 1:
-        value = diagonal[:, 0, 0]
-        inverse = np.divide(1.0, value, out=np.zeros_like(value), where=value > 0.0)
-        return inverse[:, None, None]
-    if diagonal.shape[1] == 3:
-        inverse, sound = _inverse3(diagonal)
-        if not sound.all():
-            inverse[~sound] = _inverse_by_eigenvalues(diagonal[~sound])
-        return inverse
-    return _inverse_by_eigenvalues(diagonal)
-
-
-def _inverse_by_eigenvalues(diagonal: F64) -> F64:
-    values, vectors = np.linalg.eigh(diagonal)
-    top = np.maximum(values[:, -1:], 0.0)
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > 1e-8 * top)
-    return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, inverse, vectors))
-
-
-def _inverse3(m: F64) -> tuple[F64, NDArray[np.bool_]]:
-    """Inverses (n, 3, 3) by cofactors, and (n,) whether the block is positive definite and far from singular."""
-    a, b, c, d, e, f = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2], m[:, 0, 1], m[:, 0, 2], m[:, 1, 2]
-    out = np.empty_like(m)
-    out[:, 0, 0], out[:, 1, 1], out[:, 2, 2] = b * c - f * f, a * c - e * e, a * b - d * d
-    out[:, 0, 1] = out[:, 1, 0] = e * f - c * d
-    out[:, 0, 2] = out[:, 2, 0] = d * f - b * e
-    out[:, 1, 2] = out[:, 2, 1] = d * e - a * f
-    determinant = a * out[:, 0, 0] + d * out[:, 0, 1] + e * out[:, 0, 2]
-    trace = a + b + c
-    # eigenvalues sum to the trace and multiply to the determinant, so none is below 10⁻⁵ of the largest
-    sound = (a > 0.0) & (out[:, 2, 2] > 0.0) & (determinant > 1e-5 * trace**3)
-    out[sound] /= determinant[sound][:, None, None]
-    return out, sound
 
 
 def solve(

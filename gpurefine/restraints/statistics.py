@@ -167,8 +167,8 @@ def _contacts(xyz: F64, heavy: Flags, nonbonded: NonbondedRestraints) -> Iterato
     atoms = np.stack([pairs.first[use], pairs.second[use]], axis=1)
     every = _Deviations("vdw", "Å", -overlap, np.full(len(use), SIGMA), pairs.critical[use], atoms)
     symmetry = (pairs.op[use] != 0) | pairs.shift[use].any(axis=1)
-    name = np.array(CONTACT_KINDS)[nonbonded.kind[use]]
-    name[name == "vdw_bare"] = "vdw"
+    number = nonbonded.kind[use]
+    number[number == CONTACT_KINDS.index("vdw_bare")] = CONTACT_KINDS.index("vdw")
     for kind in ("vdw", "vdw_torsion", "vdw_hbond", "vdw_metal"):
-        yield every.of(~symmetry & (name == kind), kind)
+        yield every.of(~symmetry & (number == CONTACT_KINDS.index(kind)), kind)
     yield every.of(symmetry, "vdw_symmetry")

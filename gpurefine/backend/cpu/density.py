@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import NumericalError
-from ..gaussians import anisotropic_reach, isotropic_gaussians
+from ..gaussians import anisotropic_reach
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
-from . import density_aniso, density_iso, direct, fourier, gather_iso, tangent_aniso, transforms
+from . import density_aniso, density_iso, direct, fourier, gather_iso, gaussians, tangent_aniso, transforms
 from .rows import LANES, MAX_ROW
 from .slabs import shares
 from .sphere import GAUSSIANS, SIZES
@@ -26,14 +26,12 @@ SLAB = 8
 """Planes of the first axis that one thread owns while spreading anisotropic atoms."""
 
 
-def _padded(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(m, g) as float32 (m, the next size the kernels are written for), filled up with Gaussians of no weight."""
-    width = next((size for size in SIZES if size >= values.shape[1]), 0)
+def _width(n_gauss: int) -> int:
+    """The next number of Gaussians that the kernels are written for."""
+    width = next((size for size in SIZES if size >= n_gauss), 0)
     if not width:
-        raise NumericalError(f"A form factor has {values.shape[1]} Gaussians; the CPU kernels take {max(SIZES)}.")
-    out = np.zeros((len(values), width), np.float32)
-    out[:, : values.shape[1]] = values
-    return out
+        raise NumericalError(f"A form factor has {n_gauss} Gaussians; the CPU kernels take {max(SIZES)}.")
+    return width
 
 
 class DensityOps(Threads):
@@ -42,11 +40,16 @@ class DensityOps(Threads):
     def _isotropic(self, plan: DensityPlan, atoms: Scatterers) -> tuple[NDArray[np.intp], _Prepared]:
         self.use(2.5 * len(atoms.weight))
         index = np.flatnonzero(~atoms.is_aniso)
-        amplitude, alpha, radius = isotropic_gaussians(plan, atoms, index)
-        fractional = atoms.xyz[index] @ plan.frac.T
-        fractional -= np.floor(fractional)
+        m, width = len(index), _width(plan.gauss_a.shape[1])
+        fractional, radius = np.empty((m, 3)), np.empty(m)
+        # filled up with Gaussians of no weight
+        amplitude, alpha = np.zeros((m, width), np.float32), np.zeros((m, width), np.float32)
+        gaussians.isotropic(
+            index, atoms.xyz, atoms.b_iso, atoms.weight, atoms.kind, plan.gauss_a, plan.gauss_b, plan.frac, plan.blur,
+            plan.cutoff, fractional, amplitude, alpha, radius,
+        )
         reciprocal = np.linalg.norm(plan.frac, axis=1)
-        return index, (plan.orth, fractional, reciprocal, _padded(amplitude), _padded(alpha), radius)
+        return index, (plan.orth, fractional, reciprocal, amplitude, alpha, radius)
 
     def _anisotropic(
         self, plan: DensityPlan, atoms: Scatterers

@@ -79,9 +79,12 @@ class HydrogenOps(RestraintOps):
     def relax_hydrogens(self, plan: GeometryPlan, system: HydrogenSystem, xyz: F64, n_iterations: int) -> F64:
         """``xyz`` (n, 3) Å with hydrogens moved downhill; each iteration's values are those its search has found."""
         n, x = len(xyz), xyz.copy()
+        # new memory would be given page by page, which takes two threads as long as one
+        gradient, shift = np.empty((n, 3)), np.empty((n, 3))
+        diagonal, off = np.empty((n, 3, 3)), np.empty((max(len(plan.pairs), 1), 3, 3))
         for _ in range(n_iterations):
-            gradient, shift = np.zeros((n, 3)), np.zeros((n, 3))
-            diagonal, off = np.zeros((n, 3, 3)), np.zeros((max(len(plan.pairs), 1), 3, 3))
+            for each in (gradient, shift, diagonal, off):
+                each.fill(0.0)
             value = float(self.geometry(plan, x, gradient, diagonal, off).sum())
             for members, slots in system.groups:
                 self.use(0.5 * members.size)

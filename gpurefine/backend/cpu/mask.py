@@ -15,7 +15,7 @@ from .regions import clear_runs, find_runs, region_sizes
 from .rows import Array, wrapped
 from .slabs import atoms_of_slabs, plane_ranges, scattered, share_planes, shares
 from .sphere import grid_metric, row_points, row_range
-from .threads import Threads
+from .threads import Threads, in_chunks
 
 
 @njit(parallel=True, cache=True)
@@ -117,4 +117,9 @@ class MaskOps(Threads):
         least = min_volume * float(np.prod(shape)) / abs(float(np.linalg.det(orth)))
         if len(size) and size.min() < least:
             clear_runs(mask, first, begin, end, size, least)
-        return mask.reshape(shape).astype(np.float32)
+        real = np.empty(shape, np.float32)
+        in_chunks(
+            lambda planes: np.copyto(real[planes], mask.reshape(shape)[planes]), nu, -(-nu // 8),
+            self.threads,
+        )
+        return real

@@ -16,9 +16,18 @@ CHUNKS = 32
 
 
 @njit(parallel=True, cache=True)
-def _residuals(f_obs: Array, factor: Array, k_mask: Array, f_protein: Array, f_mask: Array, out: Array) -> None:
-    for n in nb.prange(len(f_obs)):
-        out[n] = f_obs[n] - factor[n] * abs(f_protein[n] + k_mask[n] * f_mask[n])
+def _residuals(
+    f_obs: Array, factor: Array, k_mask: Array, f_protein: Array, f_mask: Array, absolute: bool, out: Array, sums: Array
+) -> None:
+    """F_o − |F_total| or its absolute value; ``sums`` (CHUNKS,) of the latter."""
+    size = len(f_obs)
+    for chunk in nb.prange(CHUNKS):
+        total = 0.0
+        for n in range(chunk * size // CHUNKS, (chunk + 1) * size // CHUNKS):
+            residual = f_obs[n] - factor[n] * abs(f_protein[n] + k_mask[n] * f_mask[n])
+            total += abs(residual)
+            out[n] = abs(residual) if absolute else residual
+        sums[chunk] = total
 
 
 @njit(parallel=True, cache=True)
@@ -71,15 +80,20 @@ class ScaleOps(Threads):
 
     def scale_residuals(self, system: ScaleSystem) -> NDArray[np.float64]:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
-        self.use(0.02 * len(system.f_obs))
-        out = np.empty(len(system.f_obs))
-        _residuals(system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, out)
-        return out
+        return self._residuals(system, False)[0]
 
     def scale_misfit(self, system: ScaleSystem, want_median: bool) -> tuple[float, float]:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
-        size = np.abs(self.scale_residuals(system))
-        return float(size.sum()), float(np.median(size)) if want_median else 0.0
+        size, total = self._residuals(system, True)
+        return total, float(np.median(size)) if want_median else 0.0
+
+    def _residuals(self, system: ScaleSystem, absolute: bool) -> tuple[NDArray[np.float64], float]:
+        self.use(0.02 * len(system.f_obs))
+        out, sums = np.empty(len(system.f_obs)), np.empty(CHUNKS)
+        _residuals(
+            system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, absolute, out, sums
+        )
+        return out, float(sums.sum())
 
     def scale_equations(self, system: ScaleSystem, floor: float) -> ScaleEquations:
         """See :class:`gpurefine.backend.ops.ScaleOps`."""
