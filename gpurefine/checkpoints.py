@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,10 @@ class Start:
 
 
 class Keeper:
-    """Writes the checkpoint of one run after every cycle and removes it in the end."""
+    """Writes the checkpoint of one run after every cycle and removes it in the end.
+
+    Where the run may use several threads, one of them writes while the next cycle is under way.
+    """
 
     def __init__(
         self, config: Config, backend: Backend, chemistry: ChemicalModel, data: DataSet, resumed: bool
@@ -66,12 +71,27 @@ class Keeper:
         }
         self._failed = False
         self._kept = resumed
+        self._writer = ThreadPoolExecutor(1) if backend.threads > 1 else None
+        self._writing: Future[None] | None = None
 
     def keep(self, snapshot: Snapshot) -> str | None:
-        """Write the checkpoint; returns what the user is to be told where that fails for the first time."""
+        """Write the checkpoint; returns what the user is to be told where that, or the one before it, fails first."""
         arrays, plain = to_plain(snapshot)
+        meta = {**self._meta, "state": plain}
+        if self._writer is None:
+            return self._written(lambda: write_checkpoint(self.prefix, arrays, meta))
+        failure = self.finish()
+        self._writing = self._writer.submit(write_checkpoint, self.prefix, arrays, meta)
+        return failure
+
+    def finish(self) -> str | None:
+        """Wait until nothing is being written any more; returns the same."""
+        writing, self._writing = self._writing, None
+        return None if writing is None else self._written(writing.result)
+
+    def _written(self, write: Callable[[], None]) -> str | None:
         try:
-            write_checkpoint(self.prefix, arrays, {**self._meta, "state": plain})
+            write()
             self._kept = True
         except OutputError as error:
             if self._failed:
@@ -83,10 +103,12 @@ class Keeper:
     @property
     def usable(self) -> bool:
         """Whether there is a checkpoint of this run to go on from."""
+        self.finish()
         return self._kept and checkpoint_path(self.prefix).is_file()
 
     def remove(self) -> None:
         """Delete the checkpoint."""
+        self.finish()
         remove_checkpoint(self.prefix)
 
 

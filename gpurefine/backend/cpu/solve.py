@@ -89,7 +89,11 @@ def _invert3(diagonal: Array, inverse: Array, sound: Array) -> None:
         trace = a + b + c
         # eigenvalues sum to the trace and multiply to the determinant, so none is below 10⁻⁵ of the largest
         sound[i] = a > 0.0 and cc > 0.0 and determinant > 1e-5 * trace * trace * trace
-        if sound[i]:
+        if not m.any():
+            # riding hydrogens
+            sound[i] = True
+            out[:] = 0.0
+        elif sound[i]:
             out[0, 0], out[1, 1], out[2, 2] = aa / determinant, bb / determinant, cc / determinant
             out[0, 1] = out[1, 0] = dd / determinant
             out[0, 2] = out[2, 0] = ee / determinant
