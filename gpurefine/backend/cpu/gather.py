@@ -5,7 +5,6 @@ Every output has one writer, so that all thread counts give the same bits.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import prange
 
 from ..ops_restraints import F64, I32
@@ -57,8 +56,14 @@ def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, diagonal: F64, o
             b20 += z * u
             b21 += z * v
             b22 += z * w
-        block = np.array(((b00, b01, b02), (b10, b11, b12), (b20, b21, b22)))
-        if b < n:
-            diagonal[b] += block
-        else:
-            off[b - n] += block
+        k = int(b)
+        block = diagonal[k] if k < n else off[k - n]
+        block[0, 0] += b00
+        block[0, 1] += b01
+        block[0, 2] += b02
+        block[1, 0] += b10
+        block[1, 1] += b11
+        block[1, 2] += b12
+        block[2, 0] += b20
+        block[2, 1] += b21
+        block[2, 2] += b22

@@ -88,12 +88,11 @@ def linear_terms(
     for k in range(len(linear)):
         t = linear[k]
         i, j, m = atoms[t, 0], atoms[t, 1], atoms[t, 2]
-        a = xyz[i] - xyz[j]
-        b = xyz[m] - xyz[j]
-        an = max(math.sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]), TINY)
-        bn = max(math.sqrt(b[0] * b[0] + b[1] * b[1] + b[2] * b[2]), TINY)
-        a /= an
-        b /= bn
+        ax, ay, az = xyz[i, 0] - xyz[j, 0], xyz[i, 1] - xyz[j, 1], xyz[i, 2] - xyz[j, 2]
+        bx, by, bz = xyz[m, 0] - xyz[j, 0], xyz[m, 1] - xyz[j, 1], xyz[m, 2] - xyz[j, 2]
+        an = max(math.sqrt(ax * ax + ay * ay + az * az), TINY)
+        bn = max(math.sqrt(bx * bx + by * by + bz * bz), TINY)
+        a, b = (ax / an, ay / an, az / an), (bx / bn, by / bn, bz / bn)
         for c in range(3):
             z[3 * k + c] = (a[c] + b[c]) / sigma[t]
             if derivative:

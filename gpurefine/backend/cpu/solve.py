@@ -89,15 +89,15 @@ def _invert3(diagonal: Array, inverse: Array, sound: Array) -> None:
         trace = a + b + c
         # eigenvalues sum to the trace and multiply to the determinant, so none is below 10⁻⁵ of the largest
         sound[i] = a > 0.0 and cc > 0.0 and determinant > 1e-5 * trace * trace * trace
-        if not m.any():
-            # riding hydrogens
+        scale = 0.0
+        if sound[i]:
+            scale = 1.0 / determinant
+        elif a == 0.0 and b == 0.0 and c == 0.0:  # riding hydrogens
             sound[i] = True
-            out[:] = 0.0
-        elif sound[i]:
-            out[0, 0], out[1, 1], out[2, 2] = aa / determinant, bb / determinant, cc / determinant
-            out[0, 1] = out[1, 0] = dd / determinant
-            out[0, 2] = out[2, 0] = ee / determinant
-            out[1, 2] = out[2, 1] = ff / determinant
+        out[0, 0], out[1, 1], out[2, 2] = scale * aa, scale * bb, scale * cc
+        out[0, 1] = out[1, 0] = scale * dd
+        out[0, 2] = out[2, 0] = scale * ee
+        out[1, 2] = out[2, 1] = scale * ff
 
 
 @njit(parallel=True, cache=True)
