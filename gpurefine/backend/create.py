@@ -18,7 +18,6 @@ from ..errors import DeviceError, UsageError
 from .cuda.device import Device
 from .ops import Backend
 
-
 SECOND = ("density", "reflections", "scale", "amplitudes", "mask")
 """Parts of the loops that a refinement comes to when those of its restraints are compiled, in the order of need."""
 
@@ -183,8 +182,8 @@ def _start_compiling(*parts: str) -> subprocess.Popen[bytes]:
 
     place = {"NUMBA_CACHE_DIR": numba.config.CACHE_DIR} if numba.config.CACHE_DIR else {}
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code], env={**os.environ, **place}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [sys.executable, "-P", "-c", code], env={**os.environ, **place}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import gemmi
-import numba
 import numpy as np
 import pytest
 
@@ -91,15 +90,7 @@ def test_compiled_against_reference(real: tuple[Any, Any]) -> None:
 
 def test_same_bits_again_and_with_other_thread_counts(real: tuple[Any, Any]) -> None:
     model, box = real
-    ops = create("cpu", 2)
-    before = numba.get_num_threads()
-    try:
-        numba.set_num_threads(1)
-        one = evaluate(model, box, ops)
-        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
-        two, again = evaluate(model, box, ops), evaluate(model, box, ops)
-    finally:
-        numba.set_num_threads(before)
+    one, two, again = (evaluate(model, box, create("cpu", threads)) for threads in (1, 2, 2))
     for name, expected in one.items():
         assert np.array_equal(expected, two[name]), name
         assert np.array_equal(expected, again[name]), name

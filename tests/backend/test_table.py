@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
 import gpurefine
 from gpurefine import backend as table
-from gpurefine.backend import compile_kernels, create, describe_choice, devices, first_run_notice
+from gpurefine.backend import compile_beside, compile_kernels, create, describe_choice, devices, first_run_notice
 from gpurefine.backend.cpu.backend import CpuBackend
 from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.ops import Backend
@@ -168,3 +170,29 @@ def test_first_run_is_told_where_nothing_is_compiled(tmp_path: Path, monkeypatch
     (tmp_path / "density_iso.spread-27.py311.1.nbc").touch()
     assert first_run_notice(create("cpu", 1)) == []
     assert first_run_notice(create("reference")) == []
+
+
+def test_a_first_run_compiles_on_a_second_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpurefine.backend import create as choose
+    from gpurefine.backend.warm_up import PARTS
+
+    module, started = sys.modules[choose.__module__], []
+
+    class Process:
+        def __init__(self, command: list[str], **settings: Any) -> None:
+            started.append((command[-1], settings["env"]))
+
+        def terminate(self) -> None:
+            pass
+
+    monkeypatch.setattr(module.subprocess, "Popen", Process)
+    compile_beside(create("cpu", 2))
+    assert not started or first_run_notice(create("cpu", 2))  # nothing to do where the code is there
+    monkeypatch.setattr(module, "first_run_notice", lambda backend: ["First run"])
+    started.clear()
+    compile_beside(create("cpu", 1))
+    assert not started
+    if numba.config.NUMBA_NUM_THREADS > 1:
+        compile_beside(create("cpu", 2))
+        assert len(started) == 1 and all(part in started[0][0] for part in module.SECOND)
+    assert set(module.SECOND) <= set(PARTS)

@@ -71,6 +71,21 @@ def test_directions_without_curvature_stay_put(backend: Any) -> None:
     np.testing.assert_allclose(found.x, [[1, 1, 1], [1, 1, 1], [0, 0, 0], [0.5, 0, 1]], atol=1e-12)
 
 
+def test_an_atom_without_curvature_beside_others(backend: Any) -> None:
+    matrices, extra, full = random_system(30, 3, 8)
+    alone = np.arange(30) == 4
+    for matrix in matrices:
+        matrix.diagonal[alone] = 0.0
+        matrix.off[(matrix.pattern.pairs == 4).any(axis=1)] = 0.0
+    extra[alone] = 0.0
+    right = np.random.default_rng(9).normal(size=(30, 3))
+    found = solve(backend, matrices, extra, right, 0.0, 1e-10, 500)
+    free = np.repeat(~alone, 3)
+    expected = np.linalg.solve(full[np.ix_(free, free)], right.ravel()[free])
+    np.testing.assert_allclose(found.x.ravel()[free], expected, atol=1e-7)
+    assert not found.x[alone].any()
+
+
 def test_inverse_blocks_are_inverses() -> None:
     rng = np.random.default_rng(7)
     a = rng.normal(size=(10, 3, 3))
