@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from optimise_cases import random_system
 
+from gpurefine.backend import create
 from gpurefine.errors import Status
 from gpurefine.optimise.cg import inverse_blocks, solve
 from gpurefine.optimise.eigen_filter import without
@@ -69,6 +70,16 @@ def test_directions_without_curvature_stay_put(backend: Any) -> None:
     extra[3] = np.diag([2.0, 0.0, 1.0])
     found = solve(backend, [], extra, np.ones((4, 3)), 0.0, 1e-8, 50)
     np.testing.assert_allclose(found.x, [[1, 1, 1], [1, 1, 1], [0, 0, 0], [0.5, 0, 1]], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_every_backend_takes_the_same_steps(backend: Any, size: int) -> None:
+    matrices, extra, _ = random_system(80, size, 11)
+    right = np.random.default_rng(12).normal(size=(80, size))
+    found, expected = (solve(ops, matrices, extra, right, 0.1, 1e-4, 100) for ops in (backend, create("reference")))
+    assert found.iterations == expected.iterations > 3
+    assert found.residual == pytest.approx(expected.residual, rel=1e-6)
+    np.testing.assert_allclose(found.x, expected.x, rtol=1e-8, atol=1e-10)
 
 
 def test_an_atom_without_curvature_beside_others(backend: Any) -> None:
