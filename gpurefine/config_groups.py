@@ -31,6 +31,11 @@ class GroupOptions:
         8.0, "Resolution of the first rigid-body cycles, from which the limit steps up to that of the data; a lower "
         "resolution (12, 15) finds bodies that are farther away.", "Å", metavar="D",
     )
+    rigid_search: float = option(
+        0.0, "Before the rigid-body cycles, look for every body within so far of where it is: shifts of so many Å "
+        "together with turns that move its atoms as far on average. 5 is 20° for a chain of 100 residues and takes "
+        "some seconds a body; the time grows with the sixth power.", "Å", metavar="R",
+    )
 
     tls: str | None = option(
         None, "TLS groups: auto (one a chain, with what lies next to it), domains (chains cut into pieces of about 100 "
@@ -94,6 +99,8 @@ class GroupOptions:
             raise UsageError("--rigid-cycles must be 1 or more.")
         if not 1.0 <= self.rigid_start <= 50.0:
             raise UsageError("--rigid-start must lie between 1 and 50 Å.")
+        if self.rigid_search != 0.0 and not 1.0 <= self.rigid_search <= 10.0:
+            raise UsageError("--rigid-search must lie between 1 and 10 Å, or be 0 for no search.")
 
     @property
     def files(self) -> tuple[str, ...]:

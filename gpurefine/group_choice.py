@@ -46,10 +46,12 @@ def choose_groups(
     options = config.groups
     messages: list[str] = []
     rigid = None
+    if options.rigid_search and not options.wants_rigid:
+        raise UsageError("--rigid-search is for rigid bodies; add --rigid, --rigid-domain or --rigid-file.")
     if options.wants_rigid:
         found = find_rigid_groups(options, chemistry)
         messages += [*found.messages, f"Rigid bodies: {names_of(found)}."]
-        rigid = RigidPlan(found.names, found.member, options.rigid_cycles, options.rigid_start)
+        rigid = RigidPlan(found.names, found.member, options.rigid_cycles, options.rigid_start, options.rigid_search)
     tls = None
     if options.wants_tls:
         if options.tls_groups is not None and options.tls is not None:

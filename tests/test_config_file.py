@@ -49,6 +49,7 @@ FULL = Config(
     AnomalousOptions(True, 0.98, ("Se,-8,4",), True, "d.mtz", "xe.pdb"),
     GroupOptions(
         rigid=True, rigid_domain=("A 1-9",), rigid_file="r.txt", rigid_cycles=7, rigid_start=12.0,
+        rigid_search=4.0,
         tls="a.tls", tls_groups=3, tls_cycles=4, tls_reset=True, tls_residual_b=True, refine_occupancies=True,
         occupancy_groups="occ.txt", occupancy_of=("waters",), refine_dfraction=True, dfraction_sigma=0.1,
         occupancy_cycles=2, b_groups="b.txt",

@@ -56,6 +56,12 @@ class Scatterers:
     weight: NDArray[np.float64]
     kind: NDArray[np.int32]
 
+    def of(self, own: NDArray[np.bool_]) -> Scatterers:
+        """Those of the atoms where ``own`` (n,) is True."""
+        return Scatterers(
+            self.xyz[own], self.b_iso[own], self.u_aniso[own], self.is_aniso[own], self.weight[own], self.kind[own]
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FourierPlan:

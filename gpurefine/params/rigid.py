@@ -28,6 +28,15 @@ def rotation_matrices(turn: F64) -> F64:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class BodySearch:
+    """Bodies that are looked for: ``names``, ``member`` (n,) body of every atom or −1, and how far (``reach``, Å)."""
+
+    names: tuple[str, ...]
+    member: NDArray[np.int32]
+    reach: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RigidBodies:
     """Groups of atoms that move as one: shifts (g, 6), three of rotation and three of translation, all in Å.
 

@@ -75,6 +75,7 @@ class Experiment:
         crystal, reflections: the measurements; work: (k,) indices of the working set; used: those of them that are
             refined against at present.
         fit: scale, solvent and error model as of the last :meth:`update`.
+        form_factors: for each model row Gaussians a and b (n_scatterer, n_gauss).
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Experiment:
         self.work = np.flatnonzero(reflections.work)
         self.used = self.work
         self.free = np.flatnonzero(reflections.free)
-        self._form_factors = tuple(form_factors)
+        self.form_factors = tuple(form_factors)
         self._transforms: tuple[AtomicTransform, ...] = ()
         self._planned_b = np.zeros(0)
         self._mask_xyz: F64 | None = None
@@ -153,7 +154,7 @@ class Experiment:
     def _plan(self, planned_b: F64, atoms: Scatterers) -> tuple[AtomicTransform, ...]:
         self._transforms = tuple(
             plan_transform(self.backend, self.crystal, self.reflections.hkl, planned_b, atoms.kind, a, b)
-            for a, b in self._form_factors
+            for a, b in self.form_factors
         )
         self._planned_b = planned_b
         return self._transforms

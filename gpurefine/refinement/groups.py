@@ -13,7 +13,7 @@ from ..model.occupancy import OccupancyGroups, OccupancyResult
 from ..model.tls import TlsGroups, TlsResult
 from ..params.grouped import GroupedB
 from ..params.occupancy import GroupOccupancies
-from ..params.rigid import RigidBodies
+from ..params.rigid import BodySearch, RigidBodies
 from ..params.tls import TlsMotion
 from ..params.values import AtomValues
 from .refine import Refinement
@@ -40,12 +40,19 @@ class RigidPlan:
         names: of the bodies.
         member: (n,) int32 body of each atom, −1 for atoms that stand still.
         cycles: number of cycles; start: Å, resolution limit of the first ones.
+        search: Å, how far bodies are looked for before; 0 for not.
     """
 
     names: tuple[str, ...]
     member: NDArray[np.int32]
     cycles: int
     start: float
+    search: float = 0.0
+
+    @property
+    def wanted(self) -> BodySearch | None:
+        """The search that comes before the cycles, if any."""
+        return BodySearch(self.names, self.member, self.search) if self.search > 0.0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from ..model.topology import Topology
 from ..optimise.eigen_filter import filtered, without
 from ..optimise.gauss_newton import LinearBlock, StepOutcome
 from ..params.copies import Copies
+from ..params.rigid import BodySearch
 from ..params.values import AtomValues, Composition
 from ..restraints.adp import AdpRestraints
 from ..restraints.adp_tensors import TensorRestraints
@@ -71,6 +72,7 @@ class Objective:
         geometry, nonbonded, adp, tensors: restraints that statistics report, whether or not they are refined against.
         damping: factor on the X-ray blocks; length: part of the full step that is tried first.
         data: parameters of the experiment that are refined in stages that use all data.
+        bodies: rigid bodies that are searched for before the first cycle.
         overall_b: the overall scale's B goes to the atoms; search_mask: radii of the solvent mask are searched for;
         notes: what the user is to be told of that.
         copies: strict symmetry that makes the atoms of the asymmetric unit out of ``atoms``; the restraints and
@@ -95,6 +97,7 @@ class Objective:
     data: tuple[DataParameters, ...] = ()
     overall_b: bool = False
     search_mask: bool = False
+    bodies: BodySearch | None = None
     notes: list[str] = field(default_factory=list)
     copies: Copies | None = None
     _known: tuple[AtomValues, float] | None = None

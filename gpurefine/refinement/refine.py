@@ -16,6 +16,7 @@ from ..model.records import CycleRecord, RestraintRecord
 from ..optimise.gauss_newton import StepOutcome, step
 from ..params.tensors import tensors_of
 from ..restraints.statistics import restraint_statistics
+from .body_search import search_bodies
 from .mask_search import optimise_mask
 from .objective import Objective, State
 from .overall_b import give_overall_b
@@ -49,7 +50,12 @@ def start(objective: Objective, options: RefineOptions) -> Refinement:
     """
     began = time.perf_counter()
     objective.enter(1)
-    state = objective.state(objective.regenerate_hydrogens(objective.first_values()))
+    values = objective.first_values()
+    if objective.bodies is not None:
+        with objective.timer("rigid-body search"):
+            values, told = search_bodies(objective, objective.bodies, values)
+            objective.notes += told
+    state = objective.state(objective.regenerate_hydrogens(values))
     _update(objective, state)
     if objective.search_mask:
         with objective.timer("solvent mask"):

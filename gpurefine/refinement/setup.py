@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..config import RefineOptions, SolventOptions
+from ..errors import UsageError
 from ..model.anomalous import AnomalousInput, Derivative
 from ..model.atoms import Atoms
 from ..model.crystal import Crystal
@@ -87,8 +88,15 @@ def build_objective(
         labels: (n,) names of the atoms; form_factors: Gaussians a, b (n_scatterer, n_gauss) of every row of
             structure factors; anomalous: Friedel pairs to refine against; groups: what is refined as one;
             measured: prior phases and twin laws; ncs: makes the asymmetric unit out of the atoms.
+
+    Raises:
+        UsageError: options that cannot be used together.
     """
     groups = MovingGroups() if groups is None else groups
+    if ncs is not None and groups.rigid is not None and groups.rigid.wanted is not None:
+        raise UsageError(
+            "--rigid-search does not know strict non-crystallographic symmetry; search with all copies written out."
+        )
     messages: list[str] = []
     atoms, special, told = place_on_special_positions(atoms, crystal, labels)
     messages += told
@@ -159,5 +167,6 @@ def build_objective(
             composition=Composition.of(atoms, tls, groups.deuterium), stages=stages, stage=stages[0], geometry=geometry,
             nonbonded=nonbonded, adp=adp, tensors=tensors, hydrogens=HydrogenIdealiser(topology, backend), timer=timer,
             data=data, overall_b=chosen.kind == "overall", search_mask=solvent.optimise_mask, copies=copies,
+            bodies=None if groups.rigid is None else groups.rigid.wanted,
         )
     return objective, messages
