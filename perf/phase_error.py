@@ -1,27 +1,34 @@
 """Phase error of refinements from shaken models, with one likelihood or another.
 
     python -m perf.phase_error MODEL DATA [options of gpurefine refine as KEY=VALUE …] [--runs NAME:KEY=VALUE,… …]
-        [--rms 0.5] [--seeds 10] [--cycles 10] [--out FILE.json]
+        [--references NAME:KEY=VALUE,… …] [--rms 0.5] [--seeds 10] [--cycles 10] [--out FILE.json]
 
 Every run starts from MODEL with all atoms moved at random by ``--rms`` Å r.m.s., seed by seed; among the options of a
 run may be ``model`` and ``data``, files of its own.  A reference are the model phases after 30 cycles from the model as
 it is, one for each run's likelihood, and the mean direction over all runs of the same files (``mean``), which favours
 none of them: a likelihood's own reference shares its bias, which then counts for nothing.
 
+``--references`` are further ones, nearer to the truth than what MODEL can become: a completed model (see
+:mod:`perf.complete_model`) refined for 30 cycles too, or ``phases=FILE.mtz``, an amplitude and a phase column of known
+phases.  ``truth`` is the mean direction over all those of a run's data file.
+
 Told are the means of |Δφ| over observed acentric reflections, weighted with the run's figures of merit, of its model
 phases and of its best phases (which differ from the model's where the measurements tell phases), against every
-reference.
+reference; in the file also those with weights of 1, since runs do not give weight to the same reflections.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +38,7 @@ from .machine import describe, save
 from .summary import align
 
 REFERENCE_CYCLES = 30
-MEAN = "mean"
+MEAN, TRUTH = "mean", "truth"
 
 C128 = NDArray[np.complex128]
 Phases = dict[tuple[int, int, int], complex]
@@ -61,14 +68,67 @@ def phases(result: Any) -> dict[str, C128]:
 
 
 def phase_error(f: C128, reference: C128, weight: NDArray[np.float64]) -> float:
-    """Mean |Δφ| in degrees, weighted; where the reference is 0 nothing is known of it."""
+    """Mean |Δφ| in degrees, weighted; where the reference is 0 nothing is known of it (NaN if that is all)."""
     weight = np.where(np.abs(reference) > 0.0, weight, 0.0)
+    if not weight.any():
+        return math.nan
     error = np.degrees(np.abs(np.angle(f * reference.conj())))
     return float((weight * error).sum() / weight.sum())
 
 
+def named(texts: Sequence[str], common: dict[str, Any], files: tuple[Path, Path]) -> dict[str, Task]:
+    """From texts NAME:KEY=VALUE,…; ``model`` and ``data`` among the keys replace ``files``."""
+    found = {}
+    for text in texts:
+        name, _, rest = text.partition(":")
+        options = common | options_of([part for part in rest.split(",") if part])
+        found[name] = Task(str(options.pop("model", files[0])), str(options.pop("data", files[1])), options)
+    return found
+
+
+@dataclass(frozen=True)
+class Task:
+    """Files and options of a refinement."""
+
+    model: str
+    data: str
+    options: dict[str, Any]
+
+    def refine(self, **more: Any) -> Any:
+        """The refinement with ``more`` options."""
+        return gpurefine.read(self.model, self.data, **{**self.options, **more}).refine()
+
+    def reference(self, name: str) -> Phases:
+        """Known phases, or the model's after :data:`REFERENCE_CYCLES`."""
+        if "phases" in self.options:
+            return known_phases(Path(self.options["phases"]))
+        result = self.refine(cycles=REFERENCE_CYCLES)
+        print("reference", name, f"R_free {result.report.cycles[-1].r_free:.4f}", flush=True)
+        return dict(zip(indices(result), result.report.maps.f_total.tolist(), strict=True))
+
+
+def indices(result: Any) -> list[tuple[int, int, int]]:
+    """h, k, l of a result's reflections."""
+    return [(int(h), int(k), int(m)) for h, k, m in result.problem.data.reflections.hkl]
+
+
+def known_phases(path: Path) -> Phases:
+    """From the first amplitude and phase columns of an MTZ file."""
+    mtz = gemmi.read_mtz_file(str(path))
+    amplitude, phase = (mtz.columns_with_type(kind)[0].array for kind in "FP")
+    values = amplitude * np.exp(1j * np.radians(phase))
+    return {(int(h), int(k), int(m)): f for (h, k, m), f in zip(mtz.make_miller_array(), values.tolist(), strict=True)}
+
+
+def known_only(labels: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """By label, without NaN."""
+    return {label: value for label, value in zip(labels, values, strict=True) if not math.isnan(value)}
+
+
 def mean_direction(all_phases: Sequence[Phases]) -> Phases:
-    """The direction of the mean of unit vectors, where all have one."""
+    """The direction of the mean of unit vectors, where all have one; of none, none."""
+    if not all_phases:
+        return {}
     common = set(all_phases[0]).intersection(*all_phases[1:])
     return {h: sum(one[h] / (abs(one[h]) or 1.0) for one in all_phases) for h in common}
 
@@ -80,6 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("options", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--runs", nargs="+", default=["rice:"], metavar="NAME:KEY=VALUE,…")
+    parser.add_argument("--references", nargs="+", default=[], metavar="NAME:KEY=VALUE,…")
     parser.add_argument("--rms", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--cycles", type=int, default=10)
@@ -87,41 +148,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "perf.phase_error", *(sys.argv[1:] if arguments is None else arguments)])
     about = describe() | {"command": command}
-    common = options_of(given.options)
-    runs, files = {}, {}
-    for text in given.runs:
-        name, _, rest = text.partition(":")
-        runs[name] = common | options_of([part for part in rest.split(",") if part])
-        files[name] = (str(runs[name].pop("model", given.model)), str(runs[name].pop("data", given.data)))
-    references: dict[str, Phases] = {}
-    for name, options in runs.items():
-        result = gpurefine.read(*files[name], **options, cycles=REFERENCE_CYCLES).refine()
-        hkl = [(int(h), int(k), int(m)) for h, k, m in result.problem.data.reflections.hkl]
-        references[name] = dict(zip(hkl, result.report.maps.f_total.tolist(), strict=True))
-        print("reference", name, f"R_free {result.report.cycles[-1].r_free:.4f}", flush=True)
-    means = {
-        name: mean_direction([references[other] for other in runs if files[other] == files[name]]) for name in runs
-    }
-    kinds = [(which, name) for which in ("model", "best") for name in (*references, MEAN)]
+    common, files = options_of(given.options), (given.model, given.data)
+    runs, further = named(given.runs, common, files), named(given.references, common, files)
+    references = {name: task.reference(name) for name, task in [*runs.items(), *further.items()]}
+    means: dict[tuple[str, str], Phases] = {}
+    for name, run in runs.items():
+        same = [references[other] for other, task in runs.items() if (task.model, task.data) == (run.model, run.data)]
+        means[name, MEAN] = mean_direction(same)
+        means[name, TRUTH] = mean_direction([references[k] for k, task in further.items() if task.data == run.data])
+    kinds = [
+        (which, name) for which in ("model", "best") for name in (*references, MEAN, *([TRUTH] if further else []))
+    ]
     errors: dict[str, list[list[float]]] = {name: [] for name in runs}
     records: list[dict[str, Any]] = []
     for seed in range(given.seeds):
-        for name, options in runs.items():
-            shaken = {**options, "shake": given.rms, "shake_seed": seed, "cycles": given.cycles}
-            result = gpurefine.read(*files[name], **shaken).refine()
+        for name, run in runs.items():
+            result = run.refine(shake=given.rms, shake_seed=seed, cycles=given.cycles)
             r = result.problem.data.reflections
-            hkl = [(int(h), int(k), int(m)) for h, k, m in r.hkl]
-            fom = result.report.maps.fom * (r.observed & ~r.centric)
+            hkl = indices(result)
+            one = (r.observed & ~r.centric).astype(np.float64)
+            fom = result.report.maps.fom * one
             found = phases(result)
-            row = []
+            row, unweighted = [], []
             for which, reference in kinds:
-                known = means[name] if reference == MEAN else references[reference]
-                row.append(phase_error(found[which], np.array([known.get(h, 0.0) for h in hkl], complex), fom))
+                known = references.get(reference) or means[name, reference]
+                f = np.array([known.get(h, 0.0) for h in hkl], complex)
+                row.append(phase_error(found[which], f, fom))
+                unweighted.append(phase_error(found[which], f, one))
             errors[name].append(row)
-            r_free, mean_fom = result.report.cycles[-1].r_free, float(fom.sum() / (r.observed & ~r.centric).sum())
+            r_free, mean_fom = result.report.cycles[-1].r_free, float(fom.sum() / one.sum())
+            labels = [f"{which} phases against {reference}" for which, reference in kinds]
             records.append({
                 "seed": seed, "run": name, "r_free": r_free, "fom": mean_fom,
-                "errors": {f"{which} phases against {ref}": e for (which, ref), e in zip(kinds, row, strict=True)},
+                "errors": known_only(labels, row),
+                "errors with weights of 1": known_only(labels, unweighted),
             })
             print(seed, name, f"R_free {r_free:.4f} ⟨m⟩ {mean_fom:.3f}", *(f"{e:.2f}" for e in row), flush=True)
         if given.out:
