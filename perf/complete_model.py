@@ -85,7 +85,8 @@ def place(structure: gemmi.Structure, density: gemmi.FloatGrid, difference: gemm
             continue
         search = gemmi.NeighborSearch(model, cell, 5.0).populate(include_h=False)
         near = [
-            (mark.element.name, mark.pos.dist(position)) for mark in search.find_atoms(position, "\0", radius=FURTHEST)
+            (mark.element.name, search.dist(position, mark.pos))
+            for mark in search.find_atoms(position, "\0", radius=FURTHEST)
         ]
         if any(d < (NEAREST_CARBON if name == "C" else NEAREST) for name, d in near):
             continue
