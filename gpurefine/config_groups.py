@@ -72,10 +72,12 @@ class GroupOptions:
     )
 
     refine_dfraction: bool = option(
-        False, "With neutrons: refine the part of deuterium in hydrogens on N, O and S, and where H and D share a site."
+        False, "With neutrons: refine the part of deuterium in hydrogens on N, O and S, and where H and D share a "
+        "site. Done without being asked where the model has D there."
     )
+    fix_dfraction: bool = option(False, "Keep the parts of deuterium as the model has them.")
     dfraction_sigma: float | None = option(
-        None, f"With --refine-dfraction: how far parts of deuterium lie from their mean. Default: {DFRACTION_SIGMA}; "
+        None, f"How far refined parts of deuterium lie from their mean. Default: {DFRACTION_SIGMA}; "
         "more lets every site go its own way, less suits few data.", metavar="SIGMA",
     )
 
@@ -89,8 +91,8 @@ class GroupOptions:
             raise UsageError("--occupancy-cycles must be 0 or more.")
         if self.dfraction_sigma is not None and not self.dfraction_sigma > 0.0:
             raise UsageError("--dfraction-sigma must be more than 0.")
-        if self.dfraction_sigma is not None and not self.refine_dfraction:
-            raise UsageError("--dfraction-sigma is for --refine-dfraction; give both or neither.")
+        if self.fix_dfraction and (self.refine_dfraction or self.dfraction_sigma is not None):
+            raise UsageError("--fix-dfraction contradicts --refine-dfraction and --dfraction-sigma; leave it out.")
         if self.tls_groups is not None and self.tls_groups < 1:
             raise UsageError("--tls-groups must be 1 or more.")
         if self.tls_cycles < 0:

@@ -241,7 +241,7 @@ def prepare(config: Config, progress: Progress | None = None, before: float = 0.
             merged, about_sites = shared_sites_merged(model.structure)
             model = replace(model, structure=merged, messages=(*model.messages, *about_sites))
     with timer("read data"):
-        data = read_data(config.data_file, config.data, crystal, config.model)
+        data = read_data(config.data_file, config.data, crystal, config.model, config.likelihood.twin)
     _tell(progress, [*model.messages, *about_source, *data.messages])
     with timer("topology"):
         chemistry = build_model(model.structure, data.crystal, config.chemistry, config.data.source)

@@ -42,12 +42,14 @@ def data_signs(
     sigma: F64,
     centric: NDArray[np.bool_],
     epsilon: F64,
+    twin: bool = False,
 ) -> list[str]:
     """What the measured intensities warn of.
 
     Args:
         crystal: cell and symmetry; hkl: (n, 3) unique reflections in the asymmetric unit, absences left out.
         intensity, sigma: (n,) measured, sigma > 0; centric: (n,) bool; epsilon: (n,).
+        twin: the crystal is refined as a twin, which then need not be advised.
     """
     told = _pseudo_translation(crystal, hkl, intensity / epsilon)
     strong = strong_enough(crystal.inv_d2(hkl), intensity, sigma)
@@ -62,7 +64,7 @@ def data_signs(
     moment = second_moment(intensity[part][single], sigma[part][single], wilson.mean[single])
     l_abs = local_statistic(hkl[at], intensity[at], ~centric[at])
     related = _related(crystal, hkl[at], intensity[at], sigma[at], ~centric[at])
-    told += _twinning(moment, l_abs, related, crystal.hm)
+    told += _twinning(moment, l_abs, related, crystal.hm, twin)
     if wilson.b_range > ANISOTROPY:
         told.append(
             f"Anisotropy: B of the data differs by {wilson.b_range:.0f} Å² between directions; the resolution in the "
@@ -96,7 +98,8 @@ def _related(
 
 
 def _twinning(
-    moment: float, l_abs: float | None, related: list[tuple[TwinLaw, RelatedIntensities]], group: str
+    moment: float, l_abs: float | None, related: list[tuple[TwinLaw, RelatedIntensities]], group: str,
+    twin: bool,
 ) -> list[str]:
     if l_abs is None:
         return []
@@ -112,7 +115,8 @@ def _twinning(
                 f"({group})."
             ]
         words = [f"{law.name} with R_merge {s.r_merge:.2f}, fraction about {s.fraction:.2f}" for law, s in laws]
-        return [f"{head}; twin law {'; '.join(words)}: --twin models it."]
+        end = "tested and refined, since --twin is given" if twin else "--twin models it"
+        return [f"{head}; twin law {'; '.join(words)}: {end}."]
     close = [(law, s) for law, s in related if s.r_merge < SYMMETRY_R]
     if close:
         law, s = close[0]

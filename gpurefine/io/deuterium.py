@@ -25,6 +25,20 @@ LONGEST_BOND = 1.5
 """Å: longer than any from a hydrogen to what carries it."""
 
 
+def exchanged(structure: gemmi.Structure) -> bool:
+    """Whether the model has deuterium where a solvent of heavy water would put it: on N, O or S, or beside hydrogen."""
+    for residue in (residue for chain in structure[0] for residue in chain):
+        heavy = [atom for atom in residue if not atom.is_hydrogen()]
+        for atom in residue:
+            if atom.is_hydrogen() and (atom.element.name == "D" or atom.fraction > 0.0):
+                carrier = min(heavy, key=lambda other: other.pos.dist(atom.pos), default=None)
+                if carrier is not None and carrier.element.name in EXCHANGEABLE:
+                    return True
+                if 0.0 < atom.fraction < 1.0 or any(_one_site(light, atom) for light in residue):
+                    return True
+    return False
+
+
 def shared_sites_merged(structure: gemmi.Structure) -> tuple[gemmi.Structure, list[str]]:
     """A copy in which every pair of H and D at one site is one hydrogen with a part of deuterium.
 
@@ -99,8 +113,8 @@ def find_deuterium_sites(
     index = np.flatnonzero(site)
     if len(index) == 0:
         raise UsageError(
-            "--refine-dfraction finds no hydrogen on N, O or S and none that shares its site with deuterium; leave it "
-            "out, or add hydrogens with --hydrogens add."
+            "--refine-dfraction finds no hydrogen on N, O or S and none that shares its site with deuterium; give "
+            "--fix-dfraction instead, or add hydrogens with --hydrogens add."
         )
     exact = _fractions(model.structure)[index]
     names = (*atoms.scatterer_names, *(() if "D" in atoms.scatterer_names else ("D",)))
@@ -108,7 +122,10 @@ def find_deuterium_sites(
     kind[index] = names.index("D")
     lengths = neutron_gaussians(["H", "D"])[0][:, 0]
     sites = DeuteriumSites(index, exact, tuple(model.labels[k] for k in index), float(lengths[0] / lengths[1]))
-    told.append(f"Parts of deuterium in {len(index)} hydrogen sites are refined, mean {exact.mean():.2f} at the start.")
+    told.append(
+        f"Parts of deuterium in {len(index)} hydrogen sites are refined, mean {exact.mean():.2f} at the start; "
+        "--fix-dfraction keeps them."
+    )
     return replace(model, atoms=replace(atoms, scatterer=kind, scatterer_names=names)), sites, told
 
 

@@ -78,7 +78,7 @@ def _name_deuterium(st: gemmi.Structure, hydrogens: str, isotopes: bool, message
         return
     if hydrogens == "keep" and isotopes:
         n_all = sum(cra.atom.is_hydrogen() for cra in st[0].all())
-        messages.append(f"{n_all} hydrogens of the model are refined, {n_deuterium} of them deuterium.")
+        messages.append(f"{n_all} hydrogens of the model are kept, {n_deuterium} of them deuterium.")
     elif hydrogens != "keep":
         messages.append("Deuterium atoms of the model are replaced by riding hydrogens (--hydrogens keep keeps them).")
     else:

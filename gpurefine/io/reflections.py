@@ -97,14 +97,16 @@ class DataSet:
         return self.kind in (INTENSITIES, FRIEDEL_INTENSITIES)
 
 
-def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, model_name: str) -> DataSet:
+def read_data(
+    path: str, options: DataOptions, model_crystal: Crystal | None, model_name: str, twin: bool = False
+) -> DataSet:
     """Read measurements and test set.
 
     Args:
         path: MTZ or structure-factor mmCIF, also compressed with gzip.
         options: columns, free set and resolution limits.
         model_crystal: crystal of the model, None where its file has none.
-        model_name: model file named in messages.
+        model_name: model file named in messages; twin: the crystal is refined as a twin.
 
     Raises:
         InputError: the file cannot be read or used as asked; the sentence says why.
@@ -177,7 +179,7 @@ def read_data(path: str, options: DataOptions, model_crystal: Crystal | None, mo
         free_set = choose_free_set(raw, reflections.observed, free_labels, source, options.free_flag)
     messages += free_set.messages
     messages += free_consistency(crystal, listed, free_set.free, reflections.observed)
-    messages += _signs(crystal, reflections, *((None, None) if amplitudes else (intensity, sigma_intensity)))
+    messages += _signs(crystal, reflections, *((None, None) if amplitudes else (intensity, sigma_intensity)), twin)
     return DataSet(
         path=path,
         reflections=replace(reflections, free=free_set.free),
@@ -239,14 +241,14 @@ def _check_extent(crystal: Crystal, s2: F64, n_measured: int, path: str) -> None
 
 
 def _signs(
-    crystal: Crystal, reflections: Reflections, intensity: F64 | None, sigma_intensity: F64 | None
+    crystal: Crystal, reflections: Reflections, intensity: F64 | None, sigma_intensity: F64 | None, twin: bool
 ) -> list[str]:
     """Warnings from the intensities, or from squared amplitudes (σ(F²) = 2Fσ, at least σ²)."""
     r = reflections
     at = r.observed
     if intensity is None or sigma_intensity is None:
         intensity, sigma_intensity = r.f**2, np.maximum(2.0 * r.f * r.sigma, r.sigma**2)
-    return data_signs(crystal, r.hkl[at], intensity[at], sigma_intensity[at], r.centric[at], r.epsilon[at])
+    return data_signs(crystal, r.hkl[at], intensity[at], sigma_intensity[at], r.centric[at], r.epsilon[at], twin)
 
 
 def _within(

@@ -8,6 +8,7 @@ import gemmi
 
 from ..config import Config
 from ..errors import UsageError
+from .deuterium import exchanged
 from .scattering import ELECTRON, NEUTRON, XRAY
 
 METHODS = {XRAY: "X-RAY DIFFRACTION", NEUTRON: "NEUTRON DIFFRACTION", ELECTRON: "ELECTRON CRYSTALLOGRAPHY"}
@@ -18,7 +19,8 @@ WORDS = {XRAY: "X-rays", NEUTRON: "neutrons", ELECTRON: "electrons"}
 def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[str]]:
     """The options with --source auto and --hydrogens auto decided, and what the user is to be told.
 
-    Of neutrons the model's hydrogens are kept and written: they were seen.  So are hydrogens that are refined.
+    Of neutrons the model's hydrogens are kept and written: they were seen.  So are hydrogens that are refined.  Where
+    hydrogens have been exchanged for deuterium, how far is refined.
 
     Raises:
         UsageError: anomalous scattering, parts of deuterium or a derivative is asked for where there is none.
@@ -33,19 +35,33 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
             f"{', '.join(asked)} {verb} for X-rays, but the source is {source}; leave {them} out, or give "
             "--source xray if the data were measured with X-rays."
         )
-    if config.groups.refine_dfraction and source != NEUTRON:
+    fractions = [
+        flag for flag, given in (
+            ("--refine-dfraction", config.groups.refine_dfraction), ("--fix-dfraction", config.groups.fix_dfraction),
+            ("--dfraction-sigma", config.groups.dfraction_sigma is not None),
+        ) if given
+    ]  # fmt: skip
+    if fractions and source != NEUTRON:
         raise UsageError(
-            f"--refine-dfraction is for neutrons, but the source is {source}; leave it out, or give --source neutron "
+            f"{fractions[0]} is for neutrons, but the source is {source}; leave it out, or give --source neutron "
             "if the data were measured with neutrons."
         )
     hydrogens = config.chemistry.hydrogens
     has_some = any(cra.atom.is_hydrogen() for cra in structure[0].all())
     if hydrogens == "auto":
         hydrogens = "keep" if source == NEUTRON and has_some else "add"
+    groups = config.groups
+    if not (groups.refine_dfraction or groups.fix_dfraction) and source == NEUTRON and hydrogens in ("keep", "refine"):
+        groups = replace(groups, refine_dfraction=exchanged(structure))
+    if groups.dfraction_sigma is not None and not groups.refine_dfraction:
+        raise UsageError(
+            "--dfraction-sigma is given, but the model has no deuterium whose part is refined by itself; add "
+            "--refine-dfraction, or leave it out."
+        )
     own = hydrogens == "refine" or (source == NEUTRON and hydrogens == "keep")
     write = config.chemistry.write_hydrogens or own
     chemistry = replace(config.chemistry, hydrogens=hydrogens, write_hydrogens=write)
-    return replace(config, data=replace(config.data, source=source), chemistry=chemistry), told
+    return replace(config, data=replace(config.data, source=source), chemistry=chemistry, groups=groups), told
 
 
 def method_of(config: Config) -> str:

@@ -22,6 +22,7 @@ from .links import LinkRecord, link_records
 from .model_checks import atom_label, checked_structure, listed
 from .nonbonded_types import nonbonded_types
 from .scattering import NEUTRON, XRAY, deuterium_part, isotope_name
+from .turning import turning_hydrogens
 from .unknown_residues import add_bare_components, find_loose
 
 F64 = NDArray[np.float64]
@@ -89,17 +90,20 @@ def build_model(
     torsions = restraint_arrays.torsions(topo, rules)
     parent = _parents(arrays, bonds, st, messages)
     atoms = _riding(arrays, parent, hydrogens in ("add", "auto"))
-    # what neutrons see as well as any other atom, or the user wants refined, has a place of its own, though its B goes
-    # with its neighbour's
-    seen = options.hydrogens == "refine" or (source == NEUTRON and hydrogens == "keep")
-    moves_with = np.arange(len(atoms), dtype=np.int32) if seen else parent
+    planes = restraint_arrays.planes(topo, rules)
+    own = atoms.is_hydrogen & (options.hydrogens == "refine")
+    if options.hydrogens == "keep" and source == NEUTRON:
+        own = turning_hydrogens(st, bonds, planes, parent, atoms.is_hydrogen)
+        messages += _told_of_turning(int(own.sum()), int(atoms.is_hydrogen.sum()))
+    # those have places of their own, though their B go with their neighbours'
+    moves_with = np.where(own, np.arange(len(atoms), dtype=np.int32), parent)
     topology = Topology(
         n_atoms=len(atoms),
         bonds=bonds,
         angles=angles,
         torsions=torsions,
         chirals=restraint_arrays.chirals(topo, rules, bonds, angles),
-        planes=restraint_arrays.planes(topo, rules),
+        planes=planes,
         nonbonded=nonbonded_types(st, topo, dictionary, parent, messages),
         parent=moves_with,
         is_hydrogen=atoms.is_hydrogen,
@@ -255,6 +259,13 @@ def _riding(atoms: Atoms, parent: NDArray[np.int32], placed: bool) -> Atoms:
         atoms.xyz, b_iso, atoms.u_aniso, atoms.is_aniso, atoms.occ, atoms.scatterer, atoms.scatterer_names,
         atoms.is_hydrogen, parent, atoms.site_multiplicity, atoms.scattering_weight,
     )  # fmt: skip
+
+
+def _told_of_turning(own: int, hydrogens: int) -> list[str]:
+    return [] if hydrogens == 0 else [
+        f"{own} hydrogens that can turn (of water, hydroxyl, methyl and the like) have places of their own, the other "
+        f"{hydrogens - own} ride; --hydrogens refine refines all."
+    ]
 
 
 def _told(st: gemmi.Structure, topo: gemmi.Topo, links: tuple[LinkRecord, ...]) -> list[str]:

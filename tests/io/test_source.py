@@ -94,9 +94,16 @@ def test_isotopes_and_nuclear_distances():
     at = {label.split("/", 1)[1]: k for k, label in enumerate(neutron.labels)}
     assert names[at["1/SER/HA"]] == "H" and (names == "D").sum() == 3
     assert atoms.is_hydrogen.sum() == 6
-    # hydrogens have places of their own and take the shift of B from their neighbours
-    assert (topology.parent == np.arange(len(atoms))).all()
-    assert atoms.parent[at["1/SER/HA"]] == at["1/SER/CA"]
+    # hydrogens that can turn have places of their own; all take the shift of B from their neighbours
+    own = topology.parent == np.arange(len(atoms))
+    assert {label for label, k in at.items() if atoms.is_hydrogen[k] and own[k]} == {
+        "1/SER/HG", "2/DOD/H1", "2/DOD/H2"
+    }  # fmt: skip
+    assert own[~atoms.is_hydrogen].all() and atoms.parent[at["1/SER/HG"]] == at["1/SER/OG"]
+    assert atoms.parent[at["1/SER/HA"]] == at["1/SER/CA"] == topology.parent[at["1/SER/HA"]]
+    assert any(m.startswith("3 hydrogens that can turn") and "the other 3 ride" in m for m in neutron.messages)
+    refined = build_model(st, crystal, ChemistryOptions(hydrogens="refine"), "neutron").topology
+    assert (refined.parent == np.arange(len(atoms))).all()
     bonds = topology.bonds
     ideal = {tuple(sorted(pair)): d for pair, d in zip(bonds.atoms.tolist(), bonds.ideal, strict=True)}
     bond = tuple(sorted((at["1/SER/CA"], at["1/SER/HA"])))
@@ -136,9 +143,9 @@ def test_names_of_mixed_sites():
 @pytest.mark.parametrize(
     ("case", "options", "start", "fall", "r_free"),
     [
-        # published 0.222/0.294 to 1.8 Å and F > 3σ; the default keeps and refines H and D; a larger weight than the
-        # automatic one brings R below 0.24 and R_free above 0.318
-        ("1v9g_neutron", {}, (0.285, 0.336), 0.03, 0.32),
+        # published 0.222/0.294 to 1.8 Å and F > 3σ; the default keeps H and D and refines those that can turn
+        ("1v9g_neutron", {}, (0.286, 0.335), 0.04, 0.315),
+        ("1v9g_neutron", {"hydrogens": "refine", "fix_dfraction": True}, (0.285, 0.336), 0.03, 0.32),
         ("6mw0_microed", {"source": "electron"}, (0.229, None), 0.02, None),
     ],
 )

@@ -65,7 +65,8 @@ def test_a_twin_is_refined_as_one(example: tuple[Path, Path], tmp_path: Path) ->
     (law,) = told["laws"]
     assert law["law"] == LAW and law["kept"] and law["fraction"] == pytest.approx(0.34, abs=0.02)
     assert told["fraction_untwinned"] == pytest.approx(1.0 - law["fraction"])
-    assert LAW in (tmp_path / "twin.log").read_text()
+    log = (tmp_path / "twin.log").read_text()
+    assert LAW in log and "since --twin is given" in log and "--twin models it" not in log
 
 
 def test_the_model_may_be_of_the_smaller_domain(example: tuple[Path, Path], tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ class Simulated:
         self.sigma = noise * self.level
         self.intensity = z * self.level + self.sigma * rng.standard_normal(n)
 
-    def signs(self):
-        return data_signs(self.crystal, self.hkl, self.intensity, self.sigma, self.centric, self.epsilon)
+    def signs(self, twin=False):
+        return data_signs(self.crystal, self.hkl, self.intensity, self.sigma, self.centric, self.epsilon, twin)
 
 
 def statistics(data):
@@ -70,6 +70,7 @@ def test_partial_twins_are_named_with_their_law(alpha):
     assert len(told) == 1 and told[0].startswith("Twinning:") and data.law.name in told[0]
     assert float(told[0].split("fraction about ")[1].split(":")[0]) == pytest.approx(alpha, abs=0.05)
     assert told[0].endswith(": --twin models it.")
+    assert data.signs(twin=True) == [told[0].replace("--twin models it", "tested and refined, since --twin is given")]
 
 
 @pytest.mark.parametrize("seed", range(12))
