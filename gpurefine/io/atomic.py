@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..config_file import is_ours
 from ..errors import OutputError, UsageError
@@ -34,8 +34,8 @@ class Staged:
     temporary: Path
 
 
-def stage(path: str | Path, content: bytes) -> Staged:
-    """Write ``content`` to disk beside ``path``, under a name of its own.
+def stage(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> Staged:
+    """Write ``content``, or what that writes, to disk beside ``path``, under a name of its own.
 
     Raises:
         OutputError: the folder is missing or not writable, the disk is full, or the name is that of something else.
@@ -47,7 +47,10 @@ def stage(path: str | Path, content: bytes) -> Staged:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException as error:
@@ -104,7 +107,7 @@ def discard(files: Iterable[Staged]) -> None:
             file.temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: str | Path, content: bytes) -> None:
+def write_whole(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Write one file, whole or not at all.
 
     Raises:

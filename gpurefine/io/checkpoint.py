@@ -48,10 +48,8 @@ def write_checkpoint(prefix: str, arrays: Mapping[str, NDArray[Any]], meta: Mapp
         OutputError: it cannot be written; the one before is untouched.
     """
     text = json.dumps({"gpurefine_checkpoint": FORMAT, **meta})
-    buffer = io.BytesIO()
     members: dict[str, Any] = {**arrays, "meta": np.frombuffer(text.encode("utf-8"), np.uint8)}
-    np.savez(buffer, **members)
-    write_whole(checkpoint_path(prefix), buffer.getvalue())
+    write_whole(checkpoint_path(prefix), lambda file: np.savez(file, **members))
 
 
 def read_checkpoint(prefix: str) -> StoredState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,21 @@ def _width(n_gauss: int) -> int:
     if not width:
         raise NumericalError(f"A form factor has {n_gauss} Gaussians; the CPU kernels take {max(SIZES)}.")
     return width
+
+
+_kept = threading.local()
+"""The last half of a spectrum that this thread filled: the system gives new memory page by page, and to two threads no
+faster than to one."""
+
+
+def _zeros(shape: tuple[int, int, int]) -> NDArray[np.complex64]:
+    """Zeros, where those asked for last by this thread were."""
+    half: NDArray[np.complex64] | None = getattr(_kept, "half", None)
+    if half is None or half.shape != shape:
+        half = _kept.half = np.zeros(shape, np.complex64)
+    else:
+        half.fill(0.0)
+    return half
 
 
 class DensityOps(Threads):
@@ -152,7 +168,7 @@ class DensityOps(Threads):
     def hkl_to_map(self, plan: FourierPlan, gradient: NDArray[np.complex128]) -> NDArray[np.float32]:
         """Adjoint of :meth:`map_to_hkl`: dL/dρ on the grid from dL/dF (n,) = ∂L/∂Re F + i ∂L/∂Im F."""
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
-        half = np.zeros((plan.shape[0], *transforms.columns(plan)), np.complex64)
+        half = _zeros((plan.shape[0], *transforms.columns(plan)))
         fourier.insert(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
         return transforms.backward(half, plan.shape, self.threads)
 

@@ -125,6 +125,18 @@ def _hat_sums(left: Argument, weight: Argument, slope: Argument, information: Ar
 
 
 @njit(parallel=True, cache=True)
+def _group_sums(among: Argument, label: Argument, columns: Argument, weight: Argument, out: Argument) -> None:
+    """out (CHUNKS, groups, n_column) of ``columns`` (n_column, n)."""
+    size = len(among)
+    for chunk in nb.prange(CHUNKS):
+        sums = out[chunk]
+        for k in range(chunk * size // CHUNKS, (chunk + 1) * size // CHUNKS):
+            i, g = among[k], label[k]
+            for c in range(len(columns)):
+                sums[g, c] += weight[i] * columns[c, i]
+
+
+@njit(parallel=True, cache=True)
 def _pair_sums(
     among: Argument, label: Argument, x: Argument, values: Argument, divisor: Argument, divide: bool, square: bool,
     means: Argument, about_means: bool, out: Argument
@@ -194,6 +206,13 @@ class ReflectionOps(Threads, HostReflections):
         bands = np.zeros((3, hats.n))
         bands[2], bands[1, 1:] = diagonal, next_one[:-1]
         return gradient, bands
+
+    def group_sums(self, groups: Groups, columns: F64, weight: Array) -> F64:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        self.use(0.001 * len(groups.among) * len(columns))
+        sums = np.zeros((CHUNKS, groups.n, len(columns)))
+        _group_sums(groups.among, groups.label, columns, weight, sums)
+        return np.asarray(sums.sum(axis=0))
 
     def pair_sums(self, groups: Groups, x: F64, values: Array, divisor: Array | None, square: bool) -> F64:
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
