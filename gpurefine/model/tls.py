@@ -152,6 +152,11 @@ class Tensors:
             [self.t[:, rows, columns], self.l[:, rows, columns], diagonal, s[:, s_rows, s_columns]], axis=1
         )
 
+    def turned(self, turn: F64) -> Tensors:
+        """The motion of groups that have been turned about their origins by ``turn`` (g, 3, 3)."""
+        back = np.swapaxes(turn, 1, 2)
+        return Tensors(turn @ self.t @ back, turn @ self.l @ back, turn @ self.s @ back)
+
     def moved(self, shift: F64) -> Tensors:
         """The same motion about origins shifted by ``shift`` (g, 3) Å."""
         d = cross_matrix(shift)

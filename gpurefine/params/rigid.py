@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..backend.gaussians import full_tensors
 from ..backend.plans import AtomInformation, DensityGradient
-from ..model.tls import cross_matrix
+from ..model.tls import TlsGroups, cross_matrix
+from .carried import CarriedMotion
 from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
@@ -47,6 +48,7 @@ class RigidBodies:
         member: (n,) int32 group of every atom, hydrogens included, −1 for atoms that stand still.
         radius: (g,) Å, root-mean-square distance from the centroid, at least 1.
         limit: Å, largest rotation or translation along one axis in one step.
+        motion: TLS groups that go along.
     """
 
     member: NDArray[np.int32]
@@ -54,11 +56,13 @@ class RigidBodies:
     name: str = "rigid bodies"
     limit: float = 2.0
     by_occupancy: bool = False
+    motion: CarriedMotion | None = None
 
     @staticmethod
-    def of(member: NDArray[np.int32], xyz: F64) -> RigidBodies:
-        """The groups ``member`` (n,) of atoms at ``xyz`` (n, 3) Å."""
-        bodies = RigidBodies(member, np.ones(int(member.max(initial=-1)) + 1))
+    def of(member: NDArray[np.int32], xyz: F64, tls: TlsGroups | None = None) -> RigidBodies:
+        """The groups ``member`` (n,) of atoms at ``xyz`` (n, 3) Å, some of which may be in TLS groups."""
+        motion = None if tls is None else CarriedMotion.of(tls, member)
+        bodies = RigidBodies(member, np.ones(int(member.max(initial=-1)) + 1), motion=motion)
         square = bodies._summed(bodies._offsets(xyz) ** 2).sum(axis=1) / np.maximum(bodies._counts(), 1)
         return replace(bodies, radius=np.maximum(np.sqrt(square), 1.0))
 
@@ -68,7 +72,7 @@ class RigidBodies:
         return len(self.radius), 6
 
     def move(self, values: AtomValues, shift: F64) -> AtomValues:
-        """Every group turned about its centroid, then translated; anisotropic U turn with it."""
+        """Every group turned about its centroid, then translated; anisotropic U and TLS tensors turn with it."""
         inside = self.member >= 0
         own = self.member[inside]
         turn = rotation_matrices(shift[:, :3] / self.radius[:, None])
@@ -76,10 +80,14 @@ class RigidBodies:
         xyz, u_aniso = values.xyz.copy(), values.u_aniso.copy()
         xyz[inside] += np.einsum("aij,aj->ai", turn[own] - np.eye(3), offset) + shift[own, 3:]
         u_aniso[inside] = _turned(values.u_aniso[inside], turn[own])
-        return replace(values, xyz=xyz, u_aniso=u_aniso)
+        tls = values.tls
+        if self.motion is not None:
+            tls = self.motion.moved(tls, turn, self._centres(values.xyz), shift[:, 3:])
+        return replace(values, xyz=xyz, u_aniso=u_aniso, tls=tls)
 
     def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
-        """Positions: λ × r + t; U: W U + U Wᵀ with W the matrix of λ ×."""
+        """Positions: λ × r + t; U: W U + U Wᵀ with W the matrix of λ ×, and what the TLS tensors that turn with the
+        body change at places that stay."""
         n = len(self.member)
         inside = self.member >= 0
         own = self.member[inside]
@@ -88,6 +96,10 @@ class RigidBodies:
         w = -cross_matrix(shift[:, :3] / self.radius[:, None])[own]
         half = w @ full_tensors(values.u_aniso[inside])
         out.u_aniso[inside] = _six(half + np.swapaxes(half, 1, 2))
+        if self.motion is not None:
+            groups, body = self.motion.groups, self.motion.body
+            change = np.einsum("gks,gs->gk", self._rates(values), np.where(body[:, None] >= 0, shift[body], 0.0))
+            out.u_aniso[:] += groups.displacement(values.xyz, change)
         return out
 
     def pull(self, values: AtomValues, slope: DensityGradient) -> F64:
@@ -101,6 +113,14 @@ class RigidBodies:
             axis=1,
         )
         out[:, :3] += self._summed(turn) / self.radius[:, None]
+        if self.motion is not None:
+            groups, carried = self.motion.groups, self.motion.body >= 0
+            own = groups.inside
+            each = np.einsum("aij,ai->aj", groups.design(values.xyz)[own], slope.u_aniso[own])
+            by_tensors = np.zeros((len(groups), each.shape[1]))
+            np.add.at(by_tensors, groups.member[own], each)
+            by_body = np.einsum("gks,gk->gs", self._rates(values), by_tensors)
+            np.add.at(out, self.motion.body[carried], by_body[carried])
         return out
 
     def pull_blocks(self, values: AtomValues, information: AtomInformation) -> F64:
@@ -119,8 +139,16 @@ class RigidBodies:
     def _offsets(self, xyz: F64) -> F64:
         """Positions (m, 3) of the atoms inside groups from their group's centroid."""
         inside = self.member >= 0
-        centre = self._summed(xyz[inside]) / np.maximum(self._counts(), 1.0)[:, None]
-        return np.asarray(xyz[inside] - centre[self.member[inside]])
+        return np.asarray(xyz[inside] - self._centres(xyz)[self.member[inside]])
+
+    def _centres(self, xyz: F64) -> F64:
+        """Centroids (g, 3) Å."""
+        return np.asarray(self._summed(xyz[self.member >= 0]) / np.maximum(self._counts(), 1.0)[:, None])
+
+    def _rates(self, values: AtomValues) -> F64:
+        """Change (t, 20, 6) of the tensors of the TLS groups by the shifts of their bodies."""
+        assert self.motion is not None
+        return self.motion.rates(values.tls, self._centres(values.xyz), self.radius)
 
     def _lever(self, xyz: F64) -> F64:
         """∂position/∂shift (m, 3, 6) of the atoms inside groups."""

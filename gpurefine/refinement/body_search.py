@@ -139,7 +139,7 @@ class Searcher:
     def __init__(self, objective: Objective, search: BodySearch, values: AtomValues) -> None:
         """Choose the resolution by what the smallest body is expected to gain."""
         self.objective, self.search, self.values = objective, search, values
-        self.bodies = RigidBodies.of(search.member, values.xyz)
+        self.bodies = RigidBodies.of(search.member, values.xyz, objective.composition.tls)
         self.count = len(search.names)
         data = objective.experiment.reflections.d_min
         limits = [limit for limit in LIMITS if limit > data] or [data]

@@ -76,14 +76,17 @@ class MovingGroups:
     grouped_b: GroupedB | None = None
 
 
-def rigid_stages(plan: RigidPlan, xyz: F64, d_min: float) -> tuple[Stage, ...]:
+def rigid_stages(
+    plan: RigidPlan, xyz: F64, d_min: float, tls: TlsGroups | None = None
+) -> tuple[Stage, ...]:
     """Cycles at rising resolution: equal numbers at limits that fall geometrically from ``plan.start`` to ``d_min``.
 
-    Low resolution sees bodies that are far from their place; high resolution places them accurately.
+    Low resolution sees bodies that are far from their place; high resolution places them accurately.  Tensors of
+    ``tls`` groups go with the bodies.
     """
     zones = 1 if plan.start <= 1.2 * d_min else min(ZONES, plan.cycles)
     limits = [d_min] if zones == 1 else np.geomspace(plan.start, d_min, zones).tolist()
-    bodies = RigidBodies.of(plan.member, xyz)
+    bodies = RigidBodies.of(plan.member, xyz, tls)
     steps = [(Term(replace(bodies, limit=STEP * limit), filter=FILTER),) for limit in limits]
     counts = [len(part) for part in np.array_split(np.arange(plan.cycles), zones)]
     return tuple(

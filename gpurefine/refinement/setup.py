@@ -110,7 +110,7 @@ def build_objective(
     if groups.tls is not None:
         atoms, tls, told = start_motion(atoms, groups.tls.groups, special, options.reset_b is not None)
         chosen = replace(chosen, atoms=atoms)
-        messages += [*told, *tls_limits(tls, chosen.kind, groups.rigid is not None)]
+        messages += [*told, *tls_limits(tls, chosen.kind, None if groups.rigid is None else groups.rigid.member)]
     occupancies = None
     if groups.occupancies is not None:
         atoms, occupancies = start_occupancies(atoms, groups.occupancies)
@@ -161,7 +161,7 @@ def build_objective(
         if groups.tls is not None and tls is not None:
             stages = (tls_stage(groups.tls, tls, atoms.is_aniso), *stages)
         if groups.rigid is not None:
-            stages = (*rigid_stages(groups.rigid, atoms.xyz, reflections.d_min), *stages)
+            stages = (*rigid_stages(groups.rigid, atoms.xyz, reflections.d_min, tls), *stages)
         objective = Objective(
             backend=backend, atoms=atoms, topology=everywhere, experiment=experiment,
             composition=Composition.of(atoms, tls, groups.deuterium), stages=stages, stage=stages[0], geometry=geometry,

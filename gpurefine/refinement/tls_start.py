@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..constants import B_MIN, EIGHT_PI2
 from ..model.atoms import Atoms
 from ..model.special import SpecialPositions
 from ..model.tensors import TRACE, smallest_and_largest
 from ..model.tls import TlsGroups
+from ..params.carried import CarriedMotion
 from ..params.tls import SMALLEST_U, validity
 
 MANY = 0.1
@@ -57,16 +59,18 @@ def start_motion(
     return atoms, replace(groups, start=start), messages
 
 
-def tls_limits(groups: TlsGroups, adp: str, rigid: bool) -> list[str]:
-    """What the user is to be told of TLS beside displacement parameters ``adp`` and ``rigid`` bodies."""
+def tls_limits(groups: TlsGroups, adp: str, rigid: NDArray[np.int32] | None) -> list[str]:
+    """What the user is to be told of TLS beside displacement parameters ``adp`` and ``rigid`` bodies (n,), −1 for
+    atoms of none."""
     told = []
     if adp in ("aniso", "mixed"):
         told.append("Restraints on U act on the atoms' own U, without the motion of their TLS groups.")
-    if rigid and groups.start.any():
-        told.append(
-            "Warning: TLS tensors that are given keep their origins and axes when rigid bodies move; where moves are "
-            "large start them from zero (--tls-reset)."
-        )
+    if rigid is not None and groups.start.any():
+        told += [
+            f"Warning: the atoms of TLS group {name} belong to several rigid bodies, or only in part to one; its "
+            "tensors go with most of them, or stay. Where moves are large start them from zero (--tls-reset)."
+            for name in CarriedMotion.of(groups, rigid).divided(rigid)
+        ]
     return told
 
 

@@ -96,14 +96,28 @@ def test_gradient_of_atoms_that_move_with_a_group(tls_problem: Any) -> None:
     check_chain_rule(objective_of(moving, 1), "atoms", 1, 0.5)
 
 
+def test_gradient_of_rigid_bodies_with_tls_tensors(example: tuple[Path, Path]) -> None:
+    both = gpurefine.read(*example, threads=1, tls="auto", tls_cycles=0, rigid=True, rigid_cycles=8, rigid_start=5.0)
+    plan = both.groups.tls
+    values = np.zeros((1, 20))
+    values[0, :6] = [0.25, 0.38, 0.3, 0.01, 0.02, -0.02]
+    values[0, 6:12] = np.array([22.0, 15.0, 3.0, 0.5, 0.2, -0.4]) * DEGREE**2
+    values[0, 12:] = np.array([0.1, -0.2, 0.1, 0.2, -0.1, 0.3, 0.1, -0.2]) * DEGREE
+    moving = replace(both.groups, tls=replace(plan, groups=replace(plan.groups, start=values)))
+    check_chain_rule(objective_of(replace(both, groups=moving)), "rigid bodies", 0, 2e-3)
+
+
 def test_limits_of_tls_are_told(tls_problem: Any) -> None:
     groups = tls_problem.groups.tls.groups
     moving = replace(groups, start=np.full((1, 20), 0.01))
-    assert tls_limits(groups, "iso", True) == [] and tls_limits(moving, "iso", False) == []
-    (aniso,) = tls_limits(groups, "aniso", True)
+    one = groups.member.copy()
+    part = np.where(np.arange(len(one)) < 100, -1, one).astype(np.int32)
+    assert tls_limits(groups, "iso", part) == [] and tls_limits(moving, "iso", None) == []
+    assert tls_limits(moving, "iso", one) == []
+    (aniso,) = tls_limits(groups, "aniso", one)
     assert "own U, without the motion" in aniso
-    (rigid,) = tls_limits(moving, "iso", True)
-    assert rigid.startswith("Warning: TLS tensors that are given") and "--tls-reset" in rigid
+    (rigid,) = tls_limits(moving, "iso", part)
+    assert rigid.startswith(f"Warning: the atoms of TLS group {groups.names[0]} belong") and "--tls-reset" in rigid
 
 
 def test_tls_cycles_lower_the_target(tls_problem: Any) -> None:
