@@ -24,6 +24,7 @@ from .ops_phased import PhasedOps
 from .ops_reflections import Array, ReflectionOps
 from .ops_restraints import RestraintOps
 from .ops_twin import TwinOps
+from .ops_twin_members import TwinMemberOps
 from .plans import (
     DensityGradient,
     DensityPlan,
@@ -139,8 +140,8 @@ class DeviceSolver(Protocol):
 
 
 class Backend(
-    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, FriedelOps, DerivativeOps,
-    ReflectionOps, CurveOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, Protocol,
+    DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, TwinMemberOps, PhasedOps, AnomalousOps, FriedelOps,
+    DerivativeOps, ReflectionOps, CurveOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, Protocol,
 ):
     """Everything one device performs."""
 

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .ops_reflections import Array
+
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
@@ -56,12 +58,12 @@ class TwinPosterior:
     ∂(−LL)/∂α_d, each fraction by itself.
     """
 
-    minus_ll: F64
-    f: F64
-    f2: F64
-    fm: F64
-    m: F64
-    fraction_slope: F64
+    minus_ll: Array
+    f: Array
+    f2: Array
+    fm: Array
+    m: Array
+    fraction_slope: Array
 
 
 class TwinOps(Protocol):

@@ -22,6 +22,7 @@ from .ops_restraints import (
     SymmetryArrays,
 )
 from .ops_twin import TwinGroups
+from .ops_twin_members import TwinMeasured
 from .plans import DensityPlan, FourierPlan, ScaleSystem, Scatterers
 
 SIDE = 12.0
@@ -124,7 +125,14 @@ def _intensities(backend: Backend) -> None:
     groups = TwinGroups(
         np.array([0, 2], np.int32), np.array([0, 1], np.int32), np.array([[0, 1], [1, 0]], np.int32)
     )
-    backend.twin(groups, np.array([0.6, 0.4]), one, one, one, one, centric)
+    measured, fractions = TwinMeasured(groups, one, one, one, centric, 2), np.array([0.6, 0.4])
+    f, real = backend.keep(one.astype(np.complex128)), backend.keep(one)
+    model = backend.twin_model(measured, f, real, real)
+    found = backend.twin(groups, fractions, one, one, model.mean, model.variance, centric)
+    backend.twinned(groups.mate.T, fractions, f, None)
+    backend.twin_slopes(measured, fractions, found, model, f, real, True)
+    backend.twin_errors(measured, fractions, found, model, f, real)
+    backend.centred_products(found.fraction_slope)
     backend.intensity_sigmaa(one, one, one, one, one, one, centric)
 
 

@@ -34,7 +34,7 @@ class ScaleFit:
     """
 
     def __init__(
-        self, scaling: Scaling, place: FitPlace, f_obs: F64, f_protein: Array, f_mask: Array | None,
+        self, scaling: Scaling, place: FitPlace, f_obs: Array, f_protein: Array, f_mask: Array | None,
         hold_mask: bool = False,
     ) -> None:
         """Take what ``place`` needs of f_obs, f_protein and f_mask (n,)."""
@@ -47,7 +47,9 @@ class ScaleFit:
         self.local, self.s = place.local, place.local.s
         self.s2 = self.s**2
         self._common, self._mask_hats, self._iso_hats = place.common, place.mask_hats, place.iso_hats
-        self._sum = float(self.f_obs.sum())
+        self._sum = scaling.backend.total(self.f_obs)
+        # of a residual that counts as one: differences that are only rounding do not weigh without bounds
+        self._rounding = 1e-10 * self._sum / max(len(self.s), 1)
         self.hold_mask = hold_mask
 
     def thinned(self) -> ScaleFit:
@@ -145,7 +147,7 @@ class ScaleFit:
             system, names = self._system(scale, only_overall)
             # iteratively reweighted least squares for Σ|r|, flat near zero
             _, median = self.scaling.backend.scale_misfit(system, True)
-            floor = 0.3 * median + 1e-12 * float(np.abs(self.f_obs).max())
+            floor = 0.3 * median + self._rounding
             equations = self.scaling.backend.scale_equations(system, floor)
             normal, rhs = equations.normal, equations.right
             self._tie(scale, names, normal, rhs)

@@ -143,7 +143,7 @@ class Scaling:
         return EIGHT_PI2 * np.asarray(scale.tensor @ self.tensors)
 
     def fit(
-        self, f_obs: F64, f_protein: Array, f_mask: Array | None, work: NDArray[np.bool_], start: Scale | None,
+        self, f_obs: Array, f_protein: Array, f_mask: Array | None, work: NDArray[np.bool_], start: Scale | None,
         iterations: int = 8, hold_mask: bool = False,
     ) -> Scale:
         """Fit to the working reflections, :data:`ENOUGH` of them if there are more.
@@ -158,7 +158,8 @@ class Scaling:
 
         scale = start
         if scale is None:  # once in a refinement: the search for a start is the host's
-            f_protein, f_mask = np.asarray(f_protein), None if f_mask is None else np.asarray(f_mask)
+            f_obs, f_protein = np.asarray(f_obs), np.asarray(f_protein)
+            f_mask = None if f_mask is None else np.asarray(f_mask)
         fit = ScaleFit(self, self._place(work), f_obs, f_protein, f_mask, hold_mask)
         if scale is None:
             scale = fit.wilson_start()
@@ -197,12 +198,12 @@ class FitPlace:
     iso_hats: tuple[NDArray[np.intp], F64]
     common: F64
     no_mask: C128
-    f_obs: tuple[F64, F64] | None = None
+    f_obs: tuple[Array, Array] | None = None
 
-    def chosen(self, f_obs: F64) -> F64:
+    def chosen(self, f_obs: Array) -> Array:
         """``f_obs`` (n,) at the reflections (k,), the same array as long as it is."""
         if self.f_obs is None or self.f_obs[0] is not f_obs:
-            self.f_obs = f_obs, np.ascontiguousarray(f_obs[self.index], np.float64)
+            self.f_obs = f_obs, self.local.backend.take(f_obs, self.index)
         return self.f_obs[1]
 
 

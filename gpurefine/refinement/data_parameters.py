@@ -127,9 +127,8 @@ class TwinFractions:
 
     def slope(self, fit: Fit, index: Index, result: Evaluation) -> DataSlope:
         """Slopes of the groups of related reflections along directions that keep the sum; their mean square informs."""
-        each = self.likelihood.fraction_slopes(fit.values, np.asarray(fit.f_total), index)
-        each = each - each.mean(axis=1, keepdims=True)
-        return DataSlope(each.sum(axis=0), each.T @ each)
+        each = self.likelihood.fraction_slopes(fit.values, fit.f_total, index)
+        return DataSlope(*self.likelihood.backend.centred_products(each))
 
     def records(self, fit: Fit, uncertainty: F64) -> list[DataRecord]:
         """The fraction of every domain by its law."""

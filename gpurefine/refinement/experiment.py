@@ -193,11 +193,11 @@ class Experiment:
                 fit = self._refit(better, f_calc, f_mask, fraction, fit)
         return fit
 
-    def _scale_target(self, fit: Fit) -> F64:
+    def _scale_target(self, fit: Fit) -> Array:
         return self.likelihood.scale_target(fit.f_total, fit.values)
 
     def _refit(
-        self, target: F64, f_calc: Array, f_mask: Array | None, fraction: float | None, old: Fit | None
+        self, target: Array, f_calc: Array, f_mask: Array | None, fraction: float | None, old: Fit | None
     ) -> Fit:
         with self.timer("scale"):
             scale = self.scaling.fit(

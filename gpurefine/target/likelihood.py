@@ -77,7 +77,7 @@ class Likelihood(Protocol):
         """Whether the free set determines the model's error."""
         ...
 
-    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> F64:
+    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> Array:
         """Amplitudes (n,) that |F_total| is scaled to, given the last cycle's structure factors and error model."""
         ...
 

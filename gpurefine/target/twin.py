@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops import Backend
-from ..backend.ops_twin import TwinGroups, TwinPosterior
-from ..backend.posterior import posterior_gradient
+from ..backend.ops_reflections import Array
+from ..backend.ops_twin import TwinPosterior
+from ..backend.ops_twin_members import TwinMeasured, TwinModel
 from ..model.measured import TwinInput
 from ..model.reflections import Reflections
 from .likelihood import Coefficients, ErrorValues, Evaluation
 from .one_model import amplitude_estimator, posterior_coefficients
 from .shells import Hats, smoothed, solve_bands
 from .sigmaa import D_MAX, SMOOTHING, SigmaA, SigmaAEstimator
-from .twin_groups import plan_groups, response_variance
+from .twin_groups import plan_groups
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
-Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
 LEAST_FRACTION = 1e-4
@@ -35,6 +35,8 @@ SAMPLE = 6000
 PER_SHELL = 200
 """Reflections over which intensities are averaged for the first fit of the fractions."""
 COLD_ITERATIONS, WARM_ITERATIONS = 15, 3
+CHOICES = 6
+"""Lists of reflections whose groups are remembered: used, free, all, of a map, and those that fits sum over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,12 +64,13 @@ class TwinLikelihood:
         reflections: with intensities.
         f_obs: (n,) French–Wilson amplitudes of the twinned intensities, 0 where not observed.
         intensity, sigma: (n,); σ is 0 where nothing was measured or a mate lies outside the list.
-        plain: shells of D and Σ_mod.
-        cached: groups of the lists of reflections asked for; recent: the last two integrations, since value,
+        plain: shells of D and Σ_mod; whole: interpolation from their knots for all reflections; sample: whole groups
+            of working reflections that determine D and the fractions.
+        chosen: groups of the lists of reflections asked for; recent: the last two integrations, since value,
             derivatives and statistics are asked for one by one.
     """
 
-    resident: ClassVar[bool] = False
+    resident: ClassVar[bool] = True
     backend: Backend
     reflections: Reflections
     twin: TwinInput
@@ -75,7 +78,9 @@ class TwinLikelihood:
     intensity: F64
     sigma: F64
     plain: SigmaAEstimator
-    cached: dict[bytes, TwinGroups] = field(default_factory=dict)
+    whole: Hats
+    sample: Index
+    chosen: dict[int, tuple[Index, TwinMeasured]] = field(default_factory=dict)
     recent: list[_Recent] = field(default_factory=list)
     n_model: int = 1
 
@@ -84,75 +89,68 @@ class TwinLikelihood:
         """Whether the free set determines Σ_mod."""
         return self.plain.uses_free
 
-    def twinned(self, f_total: C128, fractions: F64) -> F64:
-        """Σ_d α_d |F|² (n,) of structure factors (n,)."""
-        square = np.append(np.abs(f_total) ** 2, 0.0)  # absent mates contribute nothing
-        mates = np.where(self.twin.mates >= 0, self.twin.mates, len(f_total))
-        return np.asarray(fractions @ square[mates])
-
-    def scale_target(self, f_total: C128 | None, values: ErrorValues | None) -> F64:
+    def scale_target(self, f_total: Array | None, values: ErrorValues | None) -> Array:
         """Amplitudes of the crystal's own domain; before there is a model, of the twinned intensities."""
         if f_total is None or not isinstance(values, TwinValues):
             return self.f_obs
-        own = np.abs(f_total[0])
-        whole = np.sqrt(self.twinned(f_total[0], values.fractions))
-        return np.asarray(self.f_obs * np.divide(own, whole, out=np.ones_like(own), where=whole > 0.0))
+        return self.backend.twinned(self.twin.mates, values.fractions, f_total[0], self.f_obs)
 
-    def _groups(self, index: Index) -> TwinGroups:
-        """Groups with measurements among ``index`` (k,)."""
-        key = np.ascontiguousarray(index).tobytes()
-        if key not in self.cached:
-            used = np.zeros(len(self.reflections), bool)
-            used[index] = True
-            self.cached[key] = plan_groups(self.twin, used & (self.sigma > 0.0))
-        return self.cached[key]
-
-    def _call(self, groups: TwinGroups, use: Flags, fractions: F64, mean: F64, variance: F64) -> TwinPosterior:
+    def _measured(self, index: Index) -> TwinMeasured:
+        """Groups with measurements among ``index`` (k,), those alone being measured; the same for the same array."""
+        known = self.chosen.get(id(index))
+        if known is not None:
+            return known[1]
+        r, use = self.reflections, np.zeros(len(self.reflections), bool)
+        use[index] = True
+        groups = plan_groups(self.twin, use & (self.sigma > 0.0))
         at = groups.member
-        sigma = np.where(use[at], self.sigma[at], 0.0)
-        return self.backend.twin(
-            groups, fractions, self.intensity[at], sigma, mean[at], variance[at], self.reflections.centric[at]
+        made = TwinMeasured(
+            groups, self.intensity[at], np.where(use[at], self.sigma[at], 0.0), r.epsilon[at], r.centric[at], len(r)
         )
+        if len(self.chosen) >= CHOICES:
+            self.chosen.pop(next(iter(self.chosen)))
+        self.chosen[id(index)] = index, made
+        return made
 
-    def _remembered(self, groups: TwinGroups, use: Flags, values: TwinValues, total: C128) -> TwinPosterior:
+    def _call(self, measured: TwinMeasured, fractions: F64, f: Array, d: Array, s: Array) -> _Integrated:
+        model = self.backend.twin_model(measured, f, d, s)
+        return _Integrated(model, self.backend.twin(
+            measured.groups, fractions, measured.intensity, measured.sigma, model.mean, model.variance, measured.centric
+        ))
+
+    def _remembered(self, measured: TwinMeasured, values: TwinValues, f_total: Array) -> _Integrated:
         for known in self.recent:
-            if known.groups is groups and known.values is values and np.array_equal(known.total, total):
+            if known.measured is measured and known.values is values and known.f_total is f_total:
                 return known.found
-        found = self._call(
-            groups, use, values.fractions, values.d * np.abs(total), values.s * self.reflections.epsilon
-        )
-        self.recent[:] = [_Recent(groups, values, total.copy(), found), *self.recent[:1]]
+        found = self._call(measured, values.fractions, f_total[0], values.d, values.s)
+        self.recent[:] = [_Recent(measured, values, f_total, found), *self.recent[:1]]
         return found
 
-    def fit(self, f_total: C128, k_aniso: F64, start: TwinErrors | None) -> TwinErrors:
+    def fit(self, f_total: Array, k_aniso: Array, start: TwinErrors | None) -> TwinErrors:
         """D and Σ_mod by maximum likelihood: D of working, Σ_mod of free reflections.
 
         The first time it is also the fractions, of working ones; afterwards these are refined with the atoms.
         """
-        total, r = f_total[0], self.reflections
-        amplitude = np.abs(total)
-        cold = start is None
+        cold, total = start is None, f_total[0]
         if start is None:
-            first: SigmaA = self.plain.start(amplitude, k_aniso)
-            start = TwinErrors(first.knots, first.d, first.log_s, self._least_squares(total))
+            host = np.asarray(f_total)[0]
+            first: SigmaA = self.plain.start(np.abs(host), np.asarray(k_aniso))
+            start = TwinErrors(first.knots, first.d, first.log_s, self._least_squares(host))
             iterations = COLD_ITERATIONS
         else:
             iterations = WARM_ITERATIONS
         d, log_s, fractions = start.d.copy(), start.log_s.copy(), start.fractions
-        # whole groups: a measurement without those of its mates says little and takes long to integrate
-        work = self.plain.work[self.twin.orbit[self.plain.work] % max(1, len(self.plain.work) // SAMPLE) == 0]
-        everywhere = Hats.of(r.inv_d2, start.knots)
         last: tuple[F64, F64] | None = None
         for _ in range(iterations):
-            step = self._slopes(work, amplitude, k_aniso, everywhere, d, log_s, fractions)
+            rows, found = self._slopes(self.sample, total, k_aniso, d, log_s, fractions)
             before = fractions
             if cold:
-                fractions, slope = self._moved(fractions, step, last)
+                fractions, slope = self._moved(fractions, np.asarray(found.fraction_slope), last)
                 last = before, slope
-            move = np.clip(_solve(everywhere, step.slope_d, step.info_d, d, SMOOTHING / 0.01, 1.0), -0.2, 0.2)
+            move = np.clip(self._solved(rows[0], rows[1], d, SMOOTHING / 0.01, 1.0), -0.2, 0.2)
             d = np.clip(d + move, 0.02, D_MAX)
-            step = self._slopes(self.plain.estimate, amplitude, k_aniso, everywhere, d, log_s, fractions)
-            rise = np.clip(_solve(everywhere, step.slope_s, step.info_s, log_s, SMOOTHING, 1e-3), -1.5, 1.5)
+            rows, _ = self._slopes(self.plain.estimate, total, k_aniso, d, log_s, fractions)
+            rise = np.clip(self._solved(rows[2], rows[3], log_s, SMOOTHING, 1e-3), -1.5, 1.5)
             log_s = log_s + rise
             if max(np.abs(move).max(), 0.3 * np.abs(rise).max(), np.abs(fractions - before).max()) < 3e-3:
                 break
@@ -182,39 +180,31 @@ class TwinLikelihood:
         return _normal(0.5 * found + 0.5 * told)
 
     def _slopes(
-        self, index: Index, amplitude: F64, k_aniso: F64, hats: Hats, d: F64, log_s: F64, fractions: F64
-    ) -> _Slopes:
-        r = self.reflections
-        use = np.zeros(len(r), bool)
-        use[index] = True
-        groups = self._groups(index)
-        d_all, variance = hats.value(d), np.exp(hats.value(log_s)) * k_aniso**2 * r.epsilon
-        found = self._call(groups, use, fractions, d_all * amplitude, variance)
-        at = groups.member
-        fc, dn, v = amplitude[at], d_all[at], variance[at]
-        half = np.where(r.centric[at], 0.5, 1.0)
-        misfit = found.f2 + (dn * fc) ** 2 - 2.0 * dn * fc * found.fm
-        model = (v * v + 2.0 * (dn * fc) ** 2 * v) / half
-        sigma = np.where(use[at], self.sigma[at], 0.0)
-        told = response_variance(groups, fractions, sigma, model)
-        share = model * told
-        weak = v / (v + 2.0 * (dn * fc) ** 2)
-        slopes = {name: np.zeros(len(r)) for name in ("slope_d", "info_d", "slope_s", "info_s")}
-        slopes["slope_d"][at] = 2.0 * half * fc * (dn * fc - found.fm) / v
-        slopes["info_d"][at] = np.minimum(2.0 * half * fc * fc / v, 5.0 * fc * fc * (dn * fc) ** 2 * told)
-        slopes["slope_s"][at] = half * (1.0 - misfit / v)
-        slopes["info_s"][at] = half * (weak * share + (1.0 - weak) * share * share)
-        return _Slopes(**slopes, fractions=found.fraction_slope)
+        self, index: Index, f: Array, k_aniso: Array, d: F64, log_s: F64, fractions: F64
+    ) -> tuple[Array, TwinPosterior]:
+        """Slopes by D and ln S with their information on all reflections (4, n), and what they come from."""
+        measured = self._measured(index)
+        d_all, s_all = self.backend.hat_values(self.whole, d, log_s, k_aniso)
+        found = self._call(measured, fractions, f, d_all, s_all)
+        rows = self.backend.twin_errors(measured, fractions, found.posterior, found.model, f, d_all)
+        return rows, found.posterior
+
+    def _solved(self, slope: Array, information: Array, value: F64, smoothing: float, floor: float) -> F64:
+        gradient, bands = self.backend.hat_sums(self.whole, slope, information)
+        bands, gradient = smoothed(bands, gradient, value, smoothing)
+        bands[2] += floor
+        return -solve_bands(bands, gradient)
 
     @staticmethod
-    def _moved(fractions: F64, step: _Slopes, last: tuple[F64, F64] | None) -> tuple[F64, F64]:
-        """The fractions after one step, and their slopes before it; Σα = 1: the first makes up for the others.
+    def _moved(fractions: F64, each: F64, last: tuple[F64, F64] | None) -> tuple[F64, F64]:
+        """The fractions after one step from the groups' slopes ``each`` (g, d), and their slopes before it.
 
-        The first step has the mean square of the groups' slopes as information: weak mates, which too large a fraction
-        would make negative, tell more than any variance of the intensities says.  With a poor model single groups make
-        that far too large; later steps take the curvature from the change of the slopes since ``last``.
+        Σα = 1: the first makes up for the others.  The first step has the mean square of the groups' slopes as
+        information: weak mates, which too large a fraction would make negative, tell more than any variance of the
+        intensities says.  With a poor model single groups make that far too large; later steps take the curvature from
+        the change of the slopes since ``last``.
         """
-        slopes = step.fractions[:, 1:] - step.fractions[:, :1]
+        slopes = each[:, 1:] - each[:, :1]
         slope = slopes.sum(axis=0)
         normal = slopes.T @ slopes
         normal = normal + (1e-6 * np.trace(normal) + 1e-9) * np.eye(len(normal))
@@ -226,89 +216,63 @@ class TwinLikelihood:
         shift = np.clip(shift, -0.1, 0.1)
         return _normal(np.concatenate([[fractions[0] - shift.sum()], fractions[1:] + shift])), slope
 
-    def values(self, errors: TwinErrors, k_aniso: F64) -> TwinValues:
+    def values(self, errors: TwinErrors, k_aniso: Array) -> TwinValues:
         """D, k_aniso² Σ_mod (n,) and the fractions."""
-        d, variance = SigmaA(errors.knots, errors.d, errors.log_s).on(self.reflections.inv_d2)
-        return TwinValues(d, variance * k_aniso**2, errors.fractions)
+        d, s = self.backend.error_values(self.reflections.inv_d2, errors.knots, errors.d, errors.log_s, k_aniso)
+        return TwinValues(d, s, errors.fractions)
 
-    def evaluate(self, values: ErrorValues, f_total: C128, index: Index, derivatives: bool) -> Evaluation:
+    def evaluate(self, values: ErrorValues, f_total: Array, index: Index, derivatives: bool) -> Evaluation:
         """−LL of the reflections ``index`` (k,), a group's shared equally by its measurements."""
         assert isinstance(values, TwinValues)
-        r, total = self.reflections, f_total[0]
-        use = np.zeros(len(r), bool)
-        use[index] = True
-        groups = self._groups(index)
-        variance = values.s * r.epsilon
-        found = self._remembered(groups, use, values, total)
-        at, group = groups.member, groups.group
-        measured = use[at] & (self.sigma[at] > 0.0)
-        count = np.bincount(group, weights=measured, minlength=len(groups.start) - 1)
-        shared = np.zeros(len(r))
-        shared[at[measured]] = (found.minus_ll / np.maximum(count, 1.0))[group[measured]]
+        measured = self._measured(index)
+        found = self._remembered(measured, values, f_total)
+        slopes = self.backend.twin_slopes(
+            measured, values.fractions, found.posterior, found.model, f_total[0], values.d, derivatives
+        )
+        minus_ll = self.backend.take(slopes.minus_ll, index)
         if not derivatives:
-            return Evaluation(shared[index], np.zeros((1, 0), np.complex128), np.zeros((1, 0)))
-        gradient, information = np.zeros((1, len(r)), np.complex128), np.zeros((1, len(r)))
-        d, v, centric = values.d[at], variance[at], r.centric[at]
-        gradient[0, at] = posterior_gradient(found.fm, total[at], d, v, centric)
-        mean2 = (d * np.abs(total[at])) ** 2
-        model = (v * v + 2.0 * mean2 * v) * np.where(centric, 2.0, 1.0)
-        told = response_variance(groups, values.fractions, np.where(measured, self.sigma[at], 0.0), model)
-        information[0, at] = 4.0 * d * d * mean2 * told
-        return Evaluation(shared[index], gradient, information)
+            return Evaluation(minus_ll, np.zeros((1, 0), np.complex128), np.zeros((1, 0)))
+        return Evaluation(minus_ll, slopes.gradient[None], slopes.information[None])
 
-    def fraction_slopes(self, values: ErrorValues, f_total: C128, index: Index) -> F64:
+    def fraction_slopes(self, values: ErrorValues, f_total: Array, index: Index) -> Array:
         """∂(−LL)/∂α_d (g, d) of every group of reflections that has measurements among ``index`` (k,)."""
         assert isinstance(values, TwinValues)
-        use = np.zeros(len(self.reflections), bool)
-        use[index] = True
-        return self._remembered(self._groups(index), use, values, f_total[0]).fraction_slope
+        return self._remembered(self._measured(index), values, f_total).posterior.fraction_slope
 
-    def amplitudes(self, values: ErrorValues, f_total: C128) -> F64:
+    def amplitudes(self, values: ErrorValues, f_total: Array) -> Array:
         """√(Σ_d α_d |F_total|²)."""
         assert isinstance(values, TwinValues)
-        return np.sqrt(self.twinned(f_total[0], values.fractions))
+        return self.backend.twinned(self.twin.mates, values.fractions, f_total[0], None)
 
     def coefficients(self, values: ErrorValues, f_total: C128) -> Coefficients:
         """From posterior means of the crystal's own, detwinned structure factors."""
         assert isinstance(values, TwinValues)
         r, total = self.reflections, f_total[0]
-        use = r.observed
-        groups = self._groups(np.flatnonzero(use))
-        found = self._call(groups, use, values.fractions, values.d * np.abs(total), values.s * r.epsilon)
-        amplitude = np.abs(total)
+        measured = self._measured(np.flatnonzero(r.observed))
+        found = self._call(measured, values.fractions, total, values.d, values.s).posterior
+        at, amplitude = measured.groups.member, np.abs(total)
         unit = np.divide(total, amplitude, out=np.ones_like(total), where=amplitude > 0.0)
         best, fom = values.d * total, np.zeros(len(r))
-        best[groups.member] = found.fm * unit[groups.member]
-        fom[groups.member] = found.m
-        return posterior_coefficients(r, best, np.where(use, fom, 0.0), values.d * total)
+        best[at], fom[at] = found.fm * unit[at], found.m
+        return posterior_coefficients(r, best, np.where(r.observed, fom, 0.0), values.d * total)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Integrated:
+    """Means and variances of all members, and what the data make of them."""
+
+    model: TwinModel
+    posterior: TwinPosterior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Recent:
     """An integration that may be asked for again."""
 
-    groups: TwinGroups
+    measured: TwinMeasured
     values: TwinValues
-    total: C128
-    found: TwinPosterior
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Slopes:
-    """Slopes by D and ln S with their information on all reflections (n,); those of every group by the fractions
-    (g, d)."""
-
-    slope_d: F64
-    info_d: F64
-    slope_s: F64
-    info_s: F64
-    fractions: F64
-
-
-def _solve(hats: Hats, slope: F64, information: F64, value: F64, smoothing: float, floor: float) -> F64:
-    bands, gradient = smoothed(hats.information(information), hats.gradient(slope), value, smoothing)
-    bands[2] += floor
-    return -solve_bands(bands, gradient)
+    f_total: Array
+    found: _Integrated
 
 
 def _normal(fractions: F64) -> F64:
@@ -323,4 +287,7 @@ def plan_twin(backend: Backend, reflections: Reflections, twin: TwinInput) -> Tw
     plain = amplitude_estimator(backend, r)
     modelled = r.observed & (twin.mates > -2).all(axis=0)
     intensity, sigma = np.where(modelled, r.intensity, 0.0), np.where(modelled, r.sigma_intensity, 0.0)
-    return TwinLikelihood(backend, r, twin, plain.f_obs, intensity, sigma, plain)
+    sample = plain.work[twin.orbit[plain.work] % max(1, len(plain.work) // SAMPLE) == 0]
+    return TwinLikelihood(
+        backend, r, twin, plain.f_obs, intensity, sigma, plain, Hats.of(r.inv_d2, plain.knots), sample
+    )

@@ -1,4 +1,4 @@
-"""Likelihoods of pairs and derivatives: no array over reflections is copied once their data are on the device."""
+"""Likelihoods of pairs, derivatives and twins: no array over reflections is copied once data are there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.io.symmetry import reflection_flags, unique_hkl
 from gpurefine.model.anomalous import Derivative
 from gpurefine.model.friedel import FriedelPairs
+from gpurefine.model.measured import TwinInput
 from gpurefine.model.reflections import Reflections
 from gpurefine.target.selection import Selection
 from gpurefine.target.siras import MOST_WORK, plan_siras
+from gpurefine.target.twin import plan_twin
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
 
@@ -70,8 +72,28 @@ def native_and_pairs(backend: Any) -> tuple[Any, Any]:
     return plan_siras(backend, crystal, reflections, derivative), f_total
 
 
+def twin(backend: Any) -> tuple[Any, Any]:
+    """Two domains; some reflections are not measured, some have no mate."""
+    rng, n = np.random.default_rng(6), 4000
+    s2 = np.sort(rng.uniform(0.002, 0.1, n))
+    other = rng.permutation(n).reshape(-1, 2)[: n // 2 - 100]
+    mates, orbit = np.stack([np.arange(n), np.full(n, -1)]), np.arange(n)
+    mates[1, other[:, 0]], mates[1, other[:, 1]] = other[:, 1], other[:, 0]
+    orbit[other[:, 1]] = other[:, 0]
+    f_total = 40.0 * (rng.normal(size=(1, n)) + 1j * rng.normal(size=(1, n)))
+    square = np.append(np.abs(f_total[0] + 10.0 * rng.normal(size=n)) ** 2, 0.0)
+    intensity = np.array([0.7, 0.3]) @ square[mates]
+    intensity[rng.random(n) < 0.02] = np.nan
+    f = np.sqrt(intensity)
+    reflections = Reflections(
+        np.zeros((n, 3), np.int32), s2, np.zeros(n, bool), np.ones(n), f, 0.03 * f + 1.0, rng.random(n) < 0.1,
+        intensity, 0.05 * intensity + 20.0,
+    )
+    return plan_twin(backend, reflections, TwinInput(("k,h,-l",), mates, orbit, np.array([0.6, 0.4]))), f_total
+
+
 CASES: dict[str, tuple[Callable[[Any], tuple[Any, Any]], int]] = {
-    "pairs": (friedel_pairs, 0), "derivative": (native_and_pairs, 48 * MOST_WORK),
+    "pairs": (friedel_pairs, 0), "derivative": (native_and_pairs, 48 * MOST_WORK), "twin": (twin, 0),
 }
 """What makes a likelihood, and bytes that the fit of its errors may take down besides: sites are refined on the host,
 by some reflections."""
@@ -106,6 +128,10 @@ def test_no_array_over_reflections_crosses(kind: str) -> None:
             counting(likelihood.evaluate, values, total, work, False)
             counting(likelihood.evaluate, values, total, work, True)
             counting(likelihood.amplitudes, values, total)
+            if kind == "twin":
+                target = counting(likelihood.scale_target, total, values)
+                counting(used.centred_products, likelihood.fraction_slopes(values, total, work))
+                assert (len(target), found.pop()[1].shape, len(found.pop())) == (n, (2, 2), n)
         if used is backend:
             assert 8 * n >= 4 * SMALL
             for name, up, down in counted:

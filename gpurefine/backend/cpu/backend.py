@@ -7,6 +7,7 @@ import numba as nb
 from ..ops_curves import HostCurves
 from ..ops_derivative import HostDerivative
 from ..ops_friedel import HostFriedel
+from ..ops_twin_members import HostTwinMembers
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -26,6 +27,7 @@ from .twin import TwinOps
 class CpuBackend(
     DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
     HydrogenOps, PairListOps, AdpOps, SolveOps, ReflectionOps, HostCurves, HostFriedel, HostDerivative,
+    HostTwinMembers,
 ):
     """Performs every operation of the table on the CPU."""
 

@@ -16,11 +16,11 @@ from .shell_products import InformationOps
 from .shell_sums import ShellOps
 from .siras import SirasOps
 from .solve import SolveOps
-from .twin import TwinOps
+from .twin_members import TwinMemberOps
 
 
 class CudaBackend(
-    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinOps, SirasOps, FriedelOps, DerivativeOps,
+    DensityOps, InformationOps, PhasedOps, IntensityOps, TwinMemberOps, SirasOps, FriedelOps, DerivativeOps,
     ReflectionOps, ShellOps, MaskOps,
     ScaleOps, RestraintOps, SolveOps,
 ):

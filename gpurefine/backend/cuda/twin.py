@@ -12,6 +12,7 @@ from ..ops_twin import TwinGroups, TwinPosterior
 from ..quadrature import BESSEL_END, BESSEL_STEPS, bessel_table
 from .base import DeviceOps
 from .device import DeviceArray
+from .values import DeviceValues
 
 BLOCK = 64
 """Threads of a block: kernels of many registers."""
@@ -21,14 +22,15 @@ MOST_BLOCKS = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class TwinPlan:
     """Groups on the device.
 
-    ``start``, ``mate`` as in :class:`TwinGroups`; ``pairs`` lists those of one and two, ``groups`` the others, of which
-    the largest has ``largest`` members.
+    ``start``, ``member``, ``mate`` as in :class:`TwinGroups`; ``pairs`` lists those of one and two, ``groups`` the
+    others, of which the largest has ``largest`` members.
     """
 
     start: DeviceArray
+    member: DeviceArray
     mate: DeviceArray
     pairs: DeviceArray
     groups: DeviceArray
@@ -39,10 +41,15 @@ class _Plan:
 class TwinOps(DeviceOps):
     """One thread a group."""
 
-    def _plan_twin(self, groups: TwinGroups) -> _Plan:
+    def planned_twin(self, groups: TwinGroups) -> TwinPlan:
+        """``groups`` on the device."""
+        return self.kept("twin", lambda: self._plan_twin(groups), groups)
+
+    def _plan_twin(self, groups: TwinGroups) -> TwinPlan:
         size = np.diff(groups.start)
-        return _Plan(
-            self.fixed(groups.start, np.int32), self.fixed(groups.mate, np.int32),
+        return TwinPlan(
+            self.fixed(groups.start, np.int32), self.fixed(groups.member, np.int32),
+            self.fixed(groups.mate, np.int32),
             self.fixed(np.flatnonzero(size <= 2), np.int32), self.fixed(np.flatnonzero(size > 2), np.int32),
             self.fixed(bessel_table(), np.float64), int(size.max(initial=0)),
         )
@@ -52,14 +59,16 @@ class TwinOps(DeviceOps):
     ) -> TwinPosterior:
         """See :class:`gpurefine.backend.ops_twin.TwinOps`."""
         n_group, n_member, n_domain = len(groups.start) - 1, len(groups.member), len(fractions)
-        plan = self.kept("twin", lambda: self._plan_twin(groups), groups)
+        plan, stay = self.planned_twin(groups), isinstance(mean, DeviceValues)
         first, second, end = np.cumsum((n_group, 4 * n_member, n_group * n_domain)).tolist()
-        out = self.buffer("twin", end, np.float64)
+        lent = self.lend(end, np.float64) if stay else None
+        out = self.buffer("twin", end, np.float64) if lent is None else lent.array
+        send = self.unchanged if stay else self.send
         arguments = (
             plan.start, plan.mate, self.send("twin.fractions", fractions, np.float64),
-            self.send("f_obs", i_obs, np.float64), self.send("sigma", sigma, np.float64),
+            send("twin.i_obs", i_obs, np.float64), send("twin.sigma", sigma, np.float64),
             self.send("fc_abs", mean, np.float64), self.send("s", variance, np.float64),
-            self.send("centric", centric, np.bool_), np.int32(n_member), np.int32(n_domain), plan.table,
+            send("twin.centric", centric, np.bool_), np.int32(n_member), np.int32(n_domain), plan.table,
             np.float64(BESSEL_STEPS), np.float64(BESSEL_END), out[:first], out[first:second], out[second:],
         )
         self.launch("twin_pairs", plan.pairs.size, plan.pairs, np.int32(plan.pairs.size), *arguments, block=BLOCK)
@@ -70,6 +79,10 @@ class TwinOps(DeviceOps):
             self.launch(
                 "twin_groups", threads, plan.groups, np.int32(plan.groups.size), *arguments, work, block=BLOCK
             )
+        if lent is not None:
+            rows = [lent.part(out[first + k * n_member : first + (k + 1) * n_member]) for k in range(4)]
+            slopes = lent.part(out[second:].reshape(n_group, n_domain))
+            return TwinPosterior(lent.part(out[:first]), rows[0], rows[1], rows[2], rows[3], slopes)
         host: NDArray[np.float64] = self.device.download(out)
         posterior = host[first:second].reshape(4, n_member)
         return TwinPosterior(

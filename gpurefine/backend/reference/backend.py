@@ -7,6 +7,7 @@ from ..ops_derivative import HostDerivative
 from ..ops_friedel import HostFriedel
 from ..ops_information import ShellProducts
 from ..ops_reflections import HostReflections
+from ..ops_twin_members import HostTwinMembers
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -22,7 +23,7 @@ from .twin import TwinOps
 
 class ReferenceBackend(
     DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
-    RestraintOps, AdpOps, SolveOps, HostReflections, HostCurves, HostFriedel, HostDerivative,
+    RestraintOps, AdpOps, SolveOps, HostReflections, HostCurves, HostFriedel, HostDerivative, HostTwinMembers,
 ):
     """Performs every operation of the table by its definition."""
 
