@@ -25,9 +25,8 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
     Raises:
         UsageError: anomalous scattering, parts of deuterium or a derivative is asked for where there is none.
     """
-    source, told = config.data.source, list[str]()
-    if source == "auto":
-        source, told = source_of_method(structure)
+    source = config.data.source
+    source, told = source_of_method(structure) if source == "auto" else (source, contradiction(source, structure))
     asked = config.anomalous.named
     if source != XRAY and asked:
         verb, them = ("is", "it") if len(asked) == 1 else ("are", "them")
@@ -69,10 +68,23 @@ def method_of(config: Config) -> str:
     return METHODS.get(config.data.source, METHODS[XRAY])
 
 
+def _methods(structure: gemmi.Structure) -> tuple[str, list[str]]:
+    """The experimental method in the model file, and the sources it names."""
+    method = structure.info["_exptl.method"].upper() if "_exptl.method" in structure.info else ""
+    return method, [s for s, word in ((XRAY, "X-RAY"), (NEUTRON, "NEUTRON"), (ELECTRON, "ELECTRON")) if word in method]
+
+
+def contradiction(source: str, structure: gemmi.Structure) -> list[str]:
+    """What the user is to be told where the model comes from another experiment than ``source``."""
+    method, found = _methods(structure)
+    if not found or source in found:
+        return []
+    return [f"Source: {WORDS[source]}, as --source says, though the model's method is {method}."]
+
+
 def source_of_method(structure: gemmi.Structure) -> tuple[str, list[str]]:
     """Source by the experimental method in the model file; X-rays where that is of no help."""
-    method = structure.info["_exptl.method"].upper() if "_exptl.method" in structure.info else ""
-    found = [s for s, word in ((XRAY, "X-RAY"), (NEUTRON, "NEUTRON"), (ELECTRON, "ELECTRON")) if word in method]
+    method, found = _methods(structure)
     if found == [XRAY] or not found:
         return XRAY, []
     if len(found) > 1:

@@ -39,7 +39,10 @@ def model(hydrogens=True):
         ("NEUTRON DIFFRACTION", "auto", "neutron", "Source: neutrons, as the model's method"),
         ("ELECTRON CRYSTALLOGRAPHY", "auto", "electron", "Source: electrons, as"),
         ("X-RAY DIFFRACTION; NEUTRON DIFFRACTION", "auto", "xray", "comes from several experiments"),
-        ("NEUTRON DIFFRACTION", "xray", "xray", None),
+        ("NEUTRON DIFFRACTION", "xray", "xray", "X-rays, as --source says, though the model's method is NEUTRON"),
+        ("NEUTRON DIFFRACTION", "neutron", "neutron", None),
+        ("X-RAY DIFFRACTION", "electron", "electron", "electrons, as --source says, though the model's method is X-RAY"),
+        ("X-RAY DIFFRACTION; NEUTRON DIFFRACTION", "neutron", "neutron", None),
         ("", "neutron", "neutron", None),
     ],
 )
