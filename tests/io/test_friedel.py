@@ -265,3 +265,70 @@ def test_hand_of_real_data(case_folder, case, wavelength):
     calculated = np.abs(real + 1j * second) - np.abs(real - 1j * second)
     measured = data.friedel.plus - data.friedel.minus
     assert np.corrcoef(measured[both], calculated[both])[0, 1] > 0.6
+
+
+def test_weak_mates_become_amplitudes_by_their_own_statistics(make_mtz):
+    """French and Wilson's prior of centric reflections differs; there a mate is the mean, here at I ≈ σ and below 0."""
+    name = "P 21 21 21"
+    crystal = crystal_from_gemmi(gemmi.UnitCell(*GROUPS[name]), gemmi.SpaceGroup(name))
+
+    def noisy(sign):
+        return lambda hkl, d: np.abs(anomalous(crystal, sign * np.asarray(hkl, dtype=np.int64))) ** 2 + 900.0 * (
+            np.random.default_rng(5 + sign).normal(size=len(hkl))
+        )
+
+    columns = {
+        "I(+)": ("K", noisy(1)), "SIGI(+)": ("M", 900.0), "I(-)": ("K", noisy(-1)), "SIGI(-)": ("M", 900.0),
+    }  # fmt: skip
+    data = read(make_mtz(columns, cell=GROUPS[name], group=name, hkl=scattered(crystal, 2.0)))
+    r, pairs = data.reflections, data.friedel
+    centric = r.centric & r.observed
+    assert (data.intensity[centric] < 0.0).sum() > 5
+    np.testing.assert_allclose(pairs.plus[centric], r.f[centric], rtol=1e-4)
+    np.testing.assert_allclose(pairs.sigma_plus[centric], r.sigma[centric], rtol=1e-4)
+
+
+def pair_names(path, labels=None):
+    found = read(path, labels=labels).friedel
+    return None if found is None else found.labels[0]
+
+
+def test_companions_that_are_not_clear_are_not_taken(make_mtz, amplitude):
+    """Two sets of mates of which neither has the name of the mean; then two of the same name but for its capitals."""
+
+    def mates(*names):
+        return {
+            f"{kind}{name}({sign})": (letter, amplitude if kind == "" else 1.0)
+            for name in names for sign in "+-" for kind, letter in (("", "G"), ("SIG", "L"))
+        }  # fmt: skip
+
+    mean = {"F": ("F", amplitude), "SIGF": ("Q", lambda hkl, d: d)}
+    assert pair_names(make_mtz(mean | mates("F_peak"))) == "F_peak(+)"
+    assert pair_names(make_mtz(mean | mates("F_peak", "F_inf"))) is None
+    assert pair_names(make_mtz(mean | mates("F_peak", "F_inf", "F"))) == "F(+)"
+    assert pair_names(make_mtz(mean | mates("F", "f"))) is None
+
+
+def test_intensities_that_are_not_clear_are_not_taken(make_mtz, amplitude):
+    """The only ones of the data set, or those of a usual name, or of the name of the amplitudes."""
+
+    def intensity(*names):
+        return {
+            key: value for k, name in enumerate(names, 1)
+            for key, value in (
+                (name, ("J", lambda hkl, d, k=k: k * amplitude(hkl, d) ** 2)), (f"SIG{name}", ("Q", 10.0))
+            )
+        }  # fmt: skip
+
+    mean = {"F": ("F", amplitude), "SIGF": ("Q", lambda hkl, d: d)}
+
+    def size(*names):
+        data = read(make_mtz(mean | intensity(*names)), labels="F,SIGF")
+        if data.intensity is None:
+            return None
+        return round(float(np.nanmedian(data.intensity / amplitude(data.reflections.hkl, None) ** 2)), 3)
+
+    assert size("Jpeak") == 1.0
+    assert size("Jpeak", "Jinf") is None
+    assert size("Jpeak", "IMEAN") == 2.0
+    assert size("Jpeak", "F_mean") == 2.0

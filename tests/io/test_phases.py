@@ -246,3 +246,38 @@ def test_phases_of_an_mmcif(make_mtz, tmp_path):
     np.testing.assert_allclose(
         read_phases(str(cif), None, None, c, listed)[0].hl, read_phases(path, None, None, c, listed)[0].hl, atol=1e-3
     )
+
+
+def test_phases_on_other_axes(make_mtz):
+    """A file in P 21 21 2 for a crystal described in P 2 21 21: operations and translations turn with the axes."""
+    file = crystal_from_gemmi(gemmi.UnitCell(25, 28, 31, 90, 90, 90), gemmi.SpaceGroup("P 21 21 2"))
+    c = crystal_from_gemmi(gemmi.UnitCell(31, 25, 28, 90, 90, 90), gemmi.SpaceGroup("P 2 21 21"))
+    rng, listed = np.random.default_rng(3), unique_hkl(c, 4.0)
+    old = listed[:, [1, 2, 0]]
+    rows = np.einsum("ni,nij->nj", old, file.rotations[rng.integers(0, 4, len(old))])
+    rows = rows * rng.choice([-1, 1], (len(old), 1))
+    hl = rng.normal(size=(len(rows), 4))
+    columns = {label: ("A", lambda hkl, d, k=k: hl[:, k]) for k, label in enumerate(HL)}
+    path = make_mtz({"F": ("F", lambda hkl, d: d), **columns}, cell=(25, 28, 31, 90, 90, 90), group=file.hm, hkl=rows)
+    phases, _ = read_phases(path, None, None, c, listed)
+    places = rng.random((8, 3))
+    before = log_probability(hl, np.angle(structure_factors(file, rows, places)))
+    np.testing.assert_allclose(
+        log_probability(phases.hl, np.angle(structure_factors(file, old, places))), before, atol=1e-4
+    )
+    # what the file calls its origin is told in the crystal's axes
+    np.testing.assert_allclose(
+        structure_factors(phases.origin, listed, places[:, [2, 0, 1]]), structure_factors(file, old, places),
+        atol=1e-8,
+    )
+
+
+def test_damaged_coefficients_are_left_out(make_mtz):
+    """Sharp phases have hundreds, a figure of merit of 0.9999 thousands; beyond 10,000 is no sense."""
+    columns = {label: ("A", lambda hkl, d: np.choose(np.arange(len(hkl)) % 3, [5e3, 2e4, -2e4])) for label in HL[:2]}
+    columns |= {label: ("A", 0.0) for label in HL[2:]}
+    path = make_mtz({"F": ("F", lambda hkl, d: d), **columns})
+    c = crystal_from_gemmi(gemmi.UnitCell(31, 35, 40, 90, 90, 90), gemmi.SpaceGroup("P 21 21 21"))
+    hkl = np.asarray(gemmi.read_mtz_file(path).make_miller_array())
+    phases, _ = read_phases(path, None, None, c, hkl)
+    np.testing.assert_array_equal(phases.known, np.arange(len(hkl)) % 3 == 0)

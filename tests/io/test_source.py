@@ -41,7 +41,7 @@ def model(hydrogens=True):
         ("X-RAY DIFFRACTION; NEUTRON DIFFRACTION", "auto", "xray", "comes from several experiments"),
         ("NEUTRON DIFFRACTION", "xray", "xray", "X-rays, as --source says, though the model's method is NEUTRON"),
         ("NEUTRON DIFFRACTION", "neutron", "neutron", None),
-        ("X-RAY DIFFRACTION", "electron", "electron", "electrons, as --source says, though the model's method is X-RAY"),
+        ("X-RAY DIFFRACTION", "electron", "electron", "electrons, as --source says, though"),
         ("X-RAY DIFFRACTION; NEUTRON DIFFRACTION", "neutron", "neutron", None),
         ("", "neutron", "neutron", None),
     ],

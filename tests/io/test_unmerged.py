@@ -210,3 +210,22 @@ def test_real_unmerged_data(case_folder):
     assert data.merging.overall.cc_half > 0.99 and len(data.merging.shells) == 20
     subset = read_data(str(case_folder / "hewl_ssad" / "unmerged_subset.mtz"), DataOptions(), None, "m")
     assert subset.merging.overall.observations > 20000
+
+
+def test_an_index_of_zero_is_no_observation(tmp_path):
+    hkl, value, sigma = observations(copies=2)
+    path = xds_ascii(
+        tmp_path / "u.HKL", np.vstack([hkl, [[0, 0, 0]]]), np.append(value, 1e6), np.append(sigma, 1.0)
+    )
+    data = read(path)
+    assert data.reflections.hkl.any(axis=1).all()
+    assert any(f"Unmerged: {len(hkl)} of {len(hkl) + 1} observations" in m for m in data.messages)
+
+
+def test_where_halves_oppose_each_other_there_is_no_cc_star(tmp_path):
+    hkl, _, sigma = observations(copies=6)
+    noise = sigma * np.random.default_rng(4).normal(size=len(hkl))
+    merging = read(unmerged_mtz(tmp_path / "u.mtz", hkl, noise, sigma)).merging
+    opposed = [shell for shell in merging.shells if shell.cc_half < 0.0]
+    assert opposed and all(shell.cc_star is None for shell in opposed)
+    assert all(shell.cc_star is not None for shell in merging.shells if shell.cc_half > 0.0)
