@@ -36,6 +36,11 @@ class DeuteriumFractions:
         """New fractions between 0 and 1."""
         return replace(values, deuterium=np.clip(values.deuterium + shift[:, 0], 0.0, 1.0))
 
+    def held(self, values: AtomValues, gradient: F64) -> NDArray[np.bool_]:
+        """(s,) which fractions are 0 or 1 and would go beyond that downhill of ``gradient`` (s, 1)."""
+        part, slope = values.deuterium, gradient[:, 0]
+        return np.asarray(((slope > 0.0) & (part <= 0.0)) | ((slope < 0.0) & (part >= 1.0)))
+
     def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
         """The shift as one of what scatters in place of the occupancies."""
         out = AtomTangent.zero(len(values.occ))

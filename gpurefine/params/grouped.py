@@ -11,6 +11,7 @@ from ..backend.blocks import BlockMatrix, coupled
 from ..backend.ops_restraints import RestraintOps
 from ..backend.plans import AtomInformation, DensityGradient
 from ..constants import B_MAX, B_MIN
+from .atomic import AT_BOUND
 from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
@@ -39,14 +40,26 @@ class GroupedB:
     def move(self, values: AtomValues, shift: F64) -> AtomValues:
         """New B; no group goes farther than all of its atoms can."""
         inside = self.member >= 0
+        low, high = self._extremes(values)
+        allowed = np.clip(shift[:, 0], np.minimum(B_MIN - low, 0.0), np.maximum(B_MAX - high, 0.0))
+        moved = values.b_iso.copy()
+        moved[inside] += allowed[self.member[inside]]
+        return replace(values, b_iso=moved)
+
+    def held(self, values: AtomValues, gradient: F64) -> NDArray[np.bool_]:
+        """(g,) which groups have an atom at a bound and would go beyond it downhill of ``gradient`` (g, 1)."""
+        low, high = self._extremes(values)
+        slope = gradient[:, 0]
+        return ((slope > 0.0) & (low <= B_MIN + AT_BOUND)) | ((slope < 0.0) & (high >= B_MAX - AT_BOUND))
+
+    def _extremes(self, values: AtomValues) -> tuple[F64, F64]:
+        """Lowest and highest B (g,) of the atoms of each group."""
+        inside = self.member >= 0
         own, b_iso = self.member[inside], values.b_iso[inside]
         low, high = np.full(self.count, B_MAX), np.full(self.count, B_MIN)
         np.minimum.at(low, own, b_iso)
         np.maximum.at(high, own, b_iso)
-        allowed = np.clip(shift[:, 0], np.minimum(B_MIN - low, 0.0), np.maximum(B_MAX - high, 0.0))
-        moved = values.b_iso.copy()
-        moved[inside] += allowed[own]
-        return replace(values, b_iso=moved)
+        return low, high
 
     def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
         """Every atom goes with its group."""

@@ -13,6 +13,9 @@ from .values import AtomTangent, AtomValues
 
 F64 = NDArray[np.float64]
 
+MOST_STEPS = 500
+"""Of the search for the lowest allowed point; two or three groups need ten or twenty."""
+
 
 def nearest_allowed(q: F64, complete: bool) -> F64:
     """The point nearest to ``q`` (k,) with no element negative and the sum 1 (``complete``) or at most 1.
@@ -27,6 +30,17 @@ def nearest_allowed(q: F64, complete: bool) -> F64:
     last = int(np.flatnonzero(ordered > excess)[-1])
     cut = np.maximum(q - excess[last], 0.0)
     return np.asarray(cut / cut.sum())
+
+
+def _lowest(here: F64, gradient: F64, block: F64, complete: bool) -> F64:
+    """The allowed point (k,) where gᵀx + ½ xᵀHx is lowest, x from ``here`` (k,): by projected gradients."""
+    size = 1.0 / max(float(np.linalg.eigvalsh(block)[-1]), 1e-300)
+    point = here
+    for _ in range(MOST_STEPS):
+        last, point = point, nearest_allowed(point - size * (gradient + block @ (point - here)), complete)
+        if np.abs(point - last).max() < 1e-7:
+            break
+    return point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +84,22 @@ class GroupOccupancies:
         used = self.slot >= 0
         q[self.slot[used]] += shift[used]
         return self._with(values, q)
+
+    def within(self, values: AtomValues, gradient: F64, blocks: F64) -> F64:
+        """The gradient (m, k) with which a full step ends at allowed occupancies: −H x for the shifts x at which the
+        quadratic model is lowest among those.  The allowed points are convex, so shorter steps are allowed as well.
+        """
+        q = self.groups.occupancies(values.occ)
+        out = gradient.copy()
+        steps = -np.einsum("mij,mj->mi", np.linalg.pinv(blocks, rcond=1e-8, hermitian=True), gradient)
+        for row, (members, complete) in enumerate(zip(self.groups.sets, self.groups.complete, strict=True)):
+            here, n = q[list(members)], len(members)
+            target = here + steps[row, :n]
+            if np.abs(nearest_allowed(target, complete) - target).max() < 1e-9:
+                continue
+            found = _lowest(here, gradient[row, :n], blocks[row, :n, :n], complete)
+            out[row, :n] = -blocks[row, :n, :n] @ (found - here)
+        return out
 
     def tangent(self, values: AtomValues, shift: F64) -> AtomTangent:
         """The projected shift, atom by atom."""

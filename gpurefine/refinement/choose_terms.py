@@ -92,7 +92,7 @@ def displacement_terms(
         return [Term(each, over(IsotropicTerms(adp), copies, backend), held=each.held)], None
     if chosen.kind == "grouped" and grouped is not None:
         inner = over(IsotropicTerms(adp), copies, backend)
-        return [Term(grouped, OverGroups(inner, grouped, backend))], None
+        return [Term(grouped, OverGroups(inner, grouped, backend), held=grouped.held)], None
     if chosen.kind in ("aniso", "mixed"):
         kind = DisplacementTensors.of(atoms.parent, atoms.is_aniso, special)
         is_aniso = atoms.is_aniso if copies is None else copies.ncs.each(atoms.is_aniso)

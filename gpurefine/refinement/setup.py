@@ -148,14 +148,16 @@ def build_objective(
         displacements, tensors = displacement_terms(chosen, special, adp, backend, copies, groups.grouped_b, tls)
         terms += displacements
         if occupancies is not None:
-            terms.append(Term(occupancies))
+            terms.append(Term(occupancies, within=occupancies.within))
         stages: tuple[Stage, ...] = (Stage("atoms", options.cycles, tuple(terms)),)
         if occupancies is not None:
-            stages = (Stage("occupancies", groups.occupancy_cycles, (Term(occupancies),)), *stages)
+            alone = Term(occupancies, within=occupancies.within)
+            stages = (Stage("occupancies", groups.occupancy_cycles, (alone,)), *stages)
         if groups.deuterium is not None:
             # alone first: B of a hydrogen taken for deuterium would grow
             alike = FractionTerms(FractionRestraints(len(groups.deuterium), groups.deuterium_sigma))
-            share = Term(DeuteriumFractions(groups.deuterium), alike)
+            fractions = DeuteriumFractions(groups.deuterium)
+            share = Term(fractions, alike, held=fractions.held)
             stages = (*stages[:-1], replace(stages[-1], terms=(*stages[-1].terms, share)))
             stages = (Stage("deuterium", groups.occupancy_cycles, (share,)), *stages)
         if groups.tls is not None and tls is not None:

@@ -41,6 +41,12 @@ def test_what_scatters() -> None:
     np.testing.assert_array_equal(here.occ, values().occ)
 
 
+def test_fractions_at_a_bound_are_held_where_they_would_cross_it() -> None:
+    here = replace(values(), deuterium=np.array([0.0, 1.0, 0.5]))
+    assert KIND.held(here, np.ones((3, 1))).tolist() == [True, False, False]
+    assert KIND.held(here, -np.ones((3, 1))).tolist() == [False, True, False]
+
+
 def test_chain_rule() -> None:
     """Central differences of a function of what scatters, and the transpose."""
     here, parts = values(), composition()

@@ -36,6 +36,15 @@ def test_differences_within_a_group_stay() -> None:
     assert tangent == pytest.approx([5, -2, 5, 0, -2, -2])
 
 
+def test_groups_at_a_bound_are_held_where_they_would_cross_it() -> None:
+    """The step then predicts what it does: none of it is cut off."""
+    kind = GroupedB(MEMBER, 2)
+    at = values_of([B_MIN, 20.0, 30, 40, 50, B_MAX])
+    assert kind.held(at, np.array([[1.0], [1.0]])).tolist() == [True, False]
+    assert kind.held(at, np.array([[-1.0], [-1.0]])).tolist() == [False, True]
+    assert not kind.held(values_of([10.0, 20, 30, B_MIN, 50, 60]), np.ones((2, 1))).any()
+
+
 def test_curvature_is_that_of_the_full_matrix(backend: Any) -> None:
     """Pairs within a group, between groups, and with an atom of none."""
     rng = np.random.default_rng(0)

@@ -66,3 +66,39 @@ def test_chain_rule() -> None:
     # atoms of one group count as independent, as everywhere in the diagonal approximation
     expected = float(np.sum(weight * kind.tangent(here, v).occ ** 2))
     assert np.einsum("mi,mij,mj->", v, blocks, v) == pytest.approx(expected)
+
+
+def test_a_full_step_ends_at_the_lowest_allowed_point() -> None:
+    """Where the free minimum is not allowed: no allowed point has a lower quadratic model, and shorter steps are whole.
+
+    One conformer of three at zero, a set that would leave its simplex, and one whose minimum is allowed.
+    """
+    kind = GroupOccupancies.of(GROUPS)
+    at = kind.begin(values((0.0, 0.0, 0.6, 0.6, 0.6, 0.4, 0.4, 0.9, 0.1, 1.0, 0.5, 0.5)))
+    zero = np.zeros(len(MEMBER))
+    rng = np.random.default_rng(0)
+    weight = np.abs(rng.normal(size=len(MEMBER))) + 0.5
+    slope = zero.copy()
+    slope[[0, 1, 2, 5, 7, 8, 10]] = 3.0, 2.0, -1.0, 1.5, -3.0, -2.0, 0.02
+    gradient = kind.pull(at, DensityGradient(np.zeros((len(zero), 3)), zero, np.zeros((len(zero), 6)), slope))
+    blocks = kind.pull_blocks(at, AtomInformation(np.zeros((len(zero), 3, 3)), zero, weight))
+    within = kind.within(at, gradient, blocks)
+    step = -np.einsum("mij,mj->mi", np.linalg.pinv(blocks, rcond=1e-8), within)
+    free = -np.einsum("mij,mj->mi", np.linalg.pinv(blocks, rcond=1e-8), gradient)
+    assert np.allclose(step[2], free[2]) and np.array_equal(within[2], gradient[2])
+    assert not np.allclose(step[:2], free[:2])
+    start = kind.groups.occupancies(at.occ)
+    for length in (1.0, 0.3):
+        moved = kind.groups.occupancies(kind.move(at, length * step).occ)
+        expected = length * np.concatenate([step[0], step[1, :2], step[2, :2]])
+        np.testing.assert_allclose(moved - start, expected, rtol=0, atol=1e-6)
+    for row, (members, complete) in enumerate(zip(GROUPS.sets, GROUPS.complete, strict=True)):
+        n, here = len(members), start[list(members)]
+
+        def model(q: np.ndarray, row: int = row, n: int = n, here: np.ndarray = here) -> float:
+            x = q - here
+            return float(gradient[row, :n] @ x + 0.5 * x @ blocks[row, :n, :n] @ x)
+
+        best = model(here + step[row, :n])
+        for q in rng.uniform(-0.5, 1.5, (300, n)):
+            assert model(nearest_allowed(q, complete)) >= best - 1e-5
