@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import BlockPattern
 from .ops_restraints import F64, I8, I32, Contacts, Flags, Repulsions, SymmetryArrays
 
 
@@ -55,7 +56,8 @@ class SimilarPairs:
     """Each pair of atoms once, ordered by first and second.
 
     ``first``, ``second`` (k,) int32; ``relation`` (k,) int32, the nearest; ``distance`` (k,) Å, the shortest; ``op``
-    (k,) int32 and ``line`` (k, 3) Å of the nearest relation, the vector being zero for contacts.
+    (k,) int32 and ``line`` (k, 3) Å of the nearest relation, the vector being zero for contacts; ``pattern`` the pairs
+    as blocks, where that was made with them.
     """
 
     first: I32
@@ -64,6 +66,7 @@ class SimilarPairs:
     distance: F64
     op: I32
     line: F64
+    pattern: BlockPattern | None = None
 
 
 @runtime_checkable

@@ -111,8 +111,9 @@ class AdpRestraints:
     def _list(self, pairs: SimilarPairs) -> None:
         """Take up ``pairs``."""
         self.relation, self.distance, self.op = pairs.relation, pairs.distance, pairs.op
-        self.line = pairs.line / np.maximum(np.linalg.norm(pairs.line, axis=1), 1e-9)[:, None]
-        self.pattern = BlockPattern.from_pairs(self._n, pairs.first, pairs.second)
+        length = np.sqrt(np.einsum("ki,ki->k", pairs.line, pairs.line))
+        self.line = pairs.line / np.maximum(length, 1e-9)[:, None]
+        self.pattern = pairs.pattern or BlockPattern.from_pairs(self._n, pairs.first, pairs.second)
         self.pair_weight = self.weight / SIGMA[self.relation] ** 2 / np.maximum(1.0, 0.25 * self.distance**2)
 
     def _pairs_of(self, xyz: F64, contacts: Contacts) -> SimilarPairs:

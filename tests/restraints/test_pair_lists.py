@@ -9,6 +9,7 @@ import pytest
 from restraint_models import crystal, topology
 
 from gpurefine.backend import create
+from gpurefine.backend.blocks import BlockPattern
 from gpurefine.backend.ops_pairs import BondedNeighbours, PairLister
 from gpurefine.backend.ops_restraints import Contacts
 from gpurefine.restraints.adp import CONTACT, AdpRestraints
@@ -83,6 +84,11 @@ def test_pairs_of_similar_displacement(ops: Any) -> None:
     assert len(expected.first) > 300 and set(expected.relation) == set(range(6))
     for name in ("first", "second", "relation", "distance", "op", "line"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+
+
+    pattern = BlockPattern.from_pairs(N, expected.first, expected.second)
+    for name in ("pairs", "row_start", "column", "slot", "transposed"):
+        np.testing.assert_array_equal(getattr(found.pattern, name), getattr(pattern, name), err_msg=name)
 
 
 def test_nothing_near(ops: Any) -> None:

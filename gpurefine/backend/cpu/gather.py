@@ -21,8 +21,8 @@ def half_squares(z: F64, begin: int, end: int) -> float:
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def gather_gradient(start: I32, order: I32, row_residual: I32, z: F64, jacobian: F64, gradient: F64) -> None:
-    """Add Σ z J̃ over the rows of each atom to ``gradient`` (n, 3)."""
+def gather_gradient(start: I32, order: I32, row_residual: I32, z: F64, jacobian: F64, add: bool, gradient: F64) -> None:
+    """Σ z J̃ over the rows of each atom, added to ``gradient`` (n, 3) or written there."""
     for i in prange(len(gradient)):
         x, y, w = 0.0, 0.0, 0.0
         for e in range(start[i], start[i + 1]):
@@ -31,14 +31,16 @@ def gather_gradient(start: I32, order: I32, row_residual: I32, z: F64, jacobian:
             x += f * jacobian[r, 0]
             y += f * jacobian[r, 1]
             w += f * jacobian[r, 2]
+        if not add:
+            gradient[i, 0] = gradient[i, 1] = gradient[i, 2] = 0.0
         gradient[i, 0] += x
         gradient[i, 1] += y
         gradient[i, 2] += w
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, diagonal: F64, off: F64) -> None:
-    """Add Σ J̃_a J̃_bᵀ of each block to ``diagonal`` (n, 3, 3) and ``off`` (m, 3, 3)."""
+def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, add: bool, diagonal: F64, off: F64) -> None:
+    """Σ J̃_a J̃_bᵀ of each block, added to ``diagonal`` (n, 3, 3) and ``off`` (m, 3, 3) or written there."""
     for b in prange(len(start) - 1):
         b00, b01, b02 = 0.0, 0.0, 0.0
         b10, b11, b12 = 0.0, 0.0, 0.0
@@ -58,6 +60,10 @@ def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, diagonal: F64, o
             b22 += z * w
         k = int(b)
         block = diagonal[k] if k < n else off[k - n]
+        if not add:
+            for p in range(3):
+                for q in range(3):
+                    block[p, q] = 0.0
         block[0, 0] += b00
         block[0, 1] += b01
         block[0, 2] += b02

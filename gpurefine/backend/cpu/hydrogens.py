@@ -83,9 +83,8 @@ class HydrogenOps(RestraintOps):
         gradient, shift = np.empty((n, 3)), np.empty((n, 3))
         diagonal, off = np.empty((n, 3, 3)), np.empty((max(len(plan.pairs), 1), 3, 3))
         for _ in range(n_iterations):
-            for each in (gradient, shift, diagonal, off):
-                each.fill(0.0)
-            value = float(self.geometry(plan, x, gradient, diagonal, off).sum())
+            shift.fill(0.0)
+            value = float(self._geometry(plan, x, gradient, diagonal, off, False).sum())
             for members, slots in system.groups:
                 self.use(0.5 * members.size)
                 sibling_shifts(

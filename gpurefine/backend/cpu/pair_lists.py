@@ -12,6 +12,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from ..blocks import BlockPattern
 from ..ops_pairs import BondedNeighbours, ContactClasses, SimilarPairs
 from ..ops_restraints import F64, I8, I32, Contacts, Flags, Repulsions, SymmetryArrays
 from .jit import njit
@@ -182,6 +183,28 @@ def _similar(
             count[part] = found
 
 
+@njit(cache=True)
+def _pattern(first: I32, second: I32, pairs: I32, start: I32, column: I32, slot: I32, transposed: Flags) -> None:
+    """:class:`gpurefine.backend.blocks.BlockPattern` of pairs that are in order; ``start`` (n + 1,) zero at first."""
+    m, n = len(first), len(start) - 1
+    for k in range(m):
+        pairs[k, 0], pairs[k, 1] = first[k], second[k]
+        start[first[k] + 1] += 1
+        start[second[k] + 1] += 1
+    for i in range(n):
+        start[i + 1] += start[i]
+    # in row i the entries of smaller atoms (mirrored pairs) come first, each kind in the order of the pairs
+    at = start[:n].copy()
+    for k in range(m):
+        j = second[k]
+        column[at[j]], slot[at[j]], transposed[at[j]] = first[k], k, True
+        at[j] += 1
+    for k in range(m):
+        i = first[k]
+        column[at[i]], slot[at[i]], transposed[at[i]] = second[k], k, False
+        at[i] += 1
+
+
 class PairListOps(RestraintOps):
     """See :class:`gpurefine.backend.ops_pairs.PairLister`."""
 
@@ -225,7 +248,13 @@ class PairListOps(RestraintOps):
         _similar(*arguments, False, count, *_room(0))
         first, second, nearest, distance, op, line = room = _room(int(count.sum()))
         _similar(*arguments, True, count, *room)
-        return SimilarPairs(first, second, nearest, distance, op, line)
+        m = len(first)
+        pattern = BlockPattern(
+            len(xyz), np.empty((m, 2), np.int32), np.zeros(len(xyz) + 1, np.int32), np.empty(2 * m, np.int32),
+            np.empty(2 * m, np.int32), np.empty(2 * m, np.bool_),
+        )
+        _pattern(first, second, pattern.pairs, pattern.row_start, pattern.column, pattern.slot, pattern.transposed)
+        return SimilarPairs(first, second, nearest, distance, op, line, pattern)
 
 
 def _room(n: int) -> tuple[I32, I32, I32, F64, I32, F64]:

@@ -82,6 +82,16 @@ def _scale_factors(
 
 
 @njit(parallel=True, cache=True)
+def _scaled_total(f_calc: Argument, factor: Argument, k_mask: Argument, f_mask: Argument, out: Argument) -> None:
+    n = len(factor)
+    for chunk in nb.prange(CHUNKS):
+        for i in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            out[0, i] = factor[i] * (f_calc[0, i] + k_mask[i] * f_mask[i])
+            for row in range(1, len(f_calc)):
+                out[row, i] = factor[i] * f_calc[row, i]
+
+
+@njit(parallel=True, cache=True)
 def _error_values(
     x: Argument, knots: Argument, d: Argument, log_s: Argument, k_aniso: Argument, out_d: Argument, out_s: Argument
 ) -> None:
@@ -182,6 +192,15 @@ class ReflectionOps(Threads, HostReflections):
             float(c.babinet_k), float(c.babinet_b), parts, factor, k_mask, k_aniso, k_iso,
         )
         return ScaleFactors(factor, k_mask, k_aniso, k_iso) if parts else ScaleFactors(factor, k_mask)
+
+    def scaled_total(self, f_calc: Array, factor: Array, k_mask: Array, f_mask: Array | None) -> Array:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if f_mask is None or len(f_calc) == 0:
+            return super().scaled_total(f_calc, factor, k_mask, f_mask)
+        out = np.empty(f_calc.shape, np.complex128)
+        self.use(0.01 * f_calc.size)
+        _scaled_total(f_calc, factor, k_mask, f_mask, out)
+        return out
 
     def error_values(self, inv_d2: F64, knots: F64, d: F64, log_s: F64, k_aniso: Array) -> tuple[Array, Array]:
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""

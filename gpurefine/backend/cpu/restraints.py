@@ -44,6 +44,12 @@ class RestraintOps(Threads):
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
     ) -> F64:
         """Values by kind (5,), gradient and Gauss–Newton blocks."""
+        return self._geometry(plan, xyz, gradient, diagonal, off, True)
+
+    def _geometry(
+        self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None, add: bool
+    ) -> F64:
+        """The same, added to what the arrays hold or not."""
         self.use(0.02 * len(plan.jacobian))
         ends = self._fill(plan, xyz, gradient is not None)
         z = plan.z
@@ -52,13 +58,15 @@ class RestraintOps(Threads):
             gather.half_squares(z, ends[2], ends[3]), gather.half_squares(z, ends[3], ends[4]), plan.frame[:, 15].sum(),
         ])
         if gradient is not None:
-            gather.gather_gradient(plan.row_start, plan.row_order, plan.row_residual, z, plan.jacobian, gradient)
+            gather.gather_gradient(
+                plan.row_start, plan.row_order, plan.row_residual, z, plan.jacobian, add, gradient
+            )
             planes.gather_plane_gradient(
                 plan.member_start, plan.member_order, plan.member_plane, plan.frame, plan.member, gradient
             )
         if diagonal is not None and off is not None:
             n = plan.terms.n_atoms
-            gather.gather_blocks(plan.block_start, plan.block_rows, plan.jacobian, n, diagonal, off)
+            gather.gather_blocks(plan.block_start, plan.block_rows, plan.jacobian, n, add, diagonal, off)
             planes.gather_plane_blocks(
                 plan.plane_block_start, plan.plane_block_members, plan.member_plane, plan.frame, plan.member, n,
                 diagonal, off,
