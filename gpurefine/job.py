@@ -185,6 +185,7 @@ class Problem:
 
     def _result(self, state: Refinement, messages: list[str], options: RefineOptions) -> Result:
         with self.timer("output"):
+            self.backend.release()
             settle_motion(state)
             values = state.state.values
             if not self.config.groups.tls_residual_b:

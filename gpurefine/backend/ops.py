@@ -147,3 +147,7 @@ class Backend(
 
     name: str
     threads: int
+
+    def release(self) -> None:
+        """Give back memory that is kept from one operation to the next; later operations ask for it anew."""
+        ...

@@ -37,6 +37,7 @@ def warm_up(backend: Backend, part: str | None = None) -> None:
     for name, call in PARTS.items():
         if part is None or part == name:
             call(backend)
+    backend.release()
 
 
 def _mask_and_products(backend: Backend) -> None:

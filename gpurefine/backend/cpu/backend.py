@@ -8,6 +8,7 @@ from ..ops_curves import HostCurves
 from ..ops_derivative import HostDerivative
 from ..ops_friedel import HostFriedel
 from ..ops_twin_members import HostTwinMembers
+from . import memory
 from .adp import AdpOps
 from .anomalous import AnomalousOps
 from .density import DensityOps
@@ -36,3 +37,7 @@ class CpuBackend(
     def __init__(self, threads: int) -> None:
         """Use ``threads`` cores."""
         self.threads = min(threads, int(nb.config.NUMBA_NUM_THREADS))
+
+    def release(self) -> None:
+        """See :class:`gpurefine.backend.ops.Backend`."""
+        memory.release()

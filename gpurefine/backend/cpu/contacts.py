@@ -8,7 +8,6 @@ symmetry.  Work is proportional to the number of atoms times the number of opera
 from __future__ import annotations
 
 import math
-import threading
 
 import numpy as np
 from numba import prange
@@ -16,18 +15,15 @@ from numpy.typing import NDArray
 
 from ..ops_restraints import F64, I8, I32, ContactRules, Contacts, Flags, SymmetryArrays
 from .jit import njit
+from .memory import empty
 
 NDArrayInt = NDArray[np.int64]
 
 PARTS = 64
 """Shares of the atoms that threads take in turn."""
 
-ROOM = 16
-"""Contacts for which there is room at first, for each atom; there are about ten."""
-
-_kept = threading.local()
-"""Memory that the last search of this thread wrote to: the system gives new memory page by page, which takes two
-threads as long as one, and longer than the search."""
+ROOM = 12
+"""Contacts for which there is room at first, for each atom; there are about seven."""
 
 
 def find_contacts(xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Contacts:
@@ -55,30 +51,21 @@ def find_contacts(xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Co
     )
     multiplicity = np.ones(n, np.int32)
     count = np.zeros(PARTS, np.int64)
-    needed = ROOM * (n // PARTS + 1)
+    room = ROOM * (n // PARTS + 1)
     while True:
-        columns = _columns(needed)
-        room = len(columns[0]) // PARTS
+        m = PARTS * room
+        columns = (
+            empty("first", (m,), np.int32), empty("second", (m,), np.int32), empty("op", (m,), np.int32),
+            empty("shift", (m, 3), np.int32), empty("distance", (m,), np.float64), empty("relation", (m,), np.int8),
+        )
         _visit(*arrays, room, count, multiplicity, *columns)
-        needed = int(count.max())
-        if needed <= room:
+        if int(count.max()) <= room:
             break
+        room = int(count.max())
     first, second, op, shift, distance, relation = (
         np.concatenate([c[p * room : p * room + k] for p, k in enumerate(count.tolist())]) for c in columns
     )
     return Contacts(first, second, op, shift, distance, relation, multiplicity)
-
-
-def _columns(room: int) -> tuple[I32, I32, I32, I32, F64, I8]:
-    """Columns of :class:`Contacts` with room for at least ``room`` in each share."""
-    columns: tuple[I32, I32, I32, I32, F64, I8] | None = getattr(_kept, "columns", None)
-    m = PARTS * room
-    if columns is None or not m <= len(columns[0]) <= 4 * m:
-        columns = _kept.columns = (
-            np.empty(m, np.int32), np.empty(m, np.int32), np.empty(m, np.int32), np.empty((m, 3), np.int32),
-            np.empty(m), np.empty(m, np.int8),
-        )
-    return columns
 
 
 def _occupied(bin_start: I32, size: NDArrayInt, around: NDArrayInt) -> Flags:

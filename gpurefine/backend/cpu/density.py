@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from ...errors import NumericalError
 from ..gaussians import anisotropic_reach
 from ..plans import DensityGradient, DensityPlan, FourierPlan, Scatterers
-from . import density_aniso, density_iso, direct, fourier, gather_iso, gaussians, tangent_aniso, transforms
+from . import density_aniso, density_iso, direct, fourier, gather_iso, gaussians, memory, tangent_aniso, transforms
 from .rows import LANES, MAX_ROW
 from .slabs import shares
 from .sphere import GAUSSIANS, SIZES
@@ -33,21 +32,6 @@ def _width(n_gauss: int) -> int:
     if not width:
         raise NumericalError(f"A form factor has {n_gauss} Gaussians; the CPU kernels take {max(SIZES)}.")
     return width
-
-
-_kept = threading.local()
-"""The last half of a spectrum that this thread filled: the system gives new memory page by page, and to two threads no
-faster than to one."""
-
-
-def _zeros(shape: tuple[int, int, int]) -> NDArray[np.complex64]:
-    """Zeros, where those asked for last by this thread were."""
-    half: NDArray[np.complex64] | None = getattr(_kept, "half", None)
-    if half is None or half.shape != shape:
-        half = _kept.half = np.zeros(shape, np.complex64)
-    else:
-        half.fill(0.0)
-    return half
 
 
 class DensityOps(Threads):
@@ -102,7 +86,7 @@ class DensityOps(Threads):
 
     def spread(self, plan: DensityPlan, atoms: Scatterers) -> NDArray[np.float32]:
         """Density of the atoms on the plan's grid (nu, nv, nw) float32, e/Å³, blur included."""
-        grid = np.zeros(plan.shape, np.float32)
+        grid = memory.zeros("map", plan.shape, np.float32, self.threads)
         index, args = self._isotropic(plan, atoms)
         if len(index):
             density_iso.spread(grid, *args, self._scratch(plan, args))
@@ -121,7 +105,7 @@ class DensityOps(Threads):
         v_weight: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float32]:
         """J v of the density: its change for shifts v_xyz (n, 3), v_b (n,), v_u (n, 6), v_weight (n,)."""
-        grid = np.zeros(plan.shape, np.float32)
+        grid = memory.zeros("map", plan.shape, np.float32, self.threads)
         relative = np.zeros(len(atoms.weight))
         if v_weight is not None:
             np.divide(v_weight, atoms.weight, out=relative, where=atoms.weight != 0.0)
@@ -168,7 +152,7 @@ class DensityOps(Threads):
     def hkl_to_map(self, plan: FourierPlan, gradient: NDArray[np.complex128]) -> NDArray[np.float32]:
         """Adjoint of :meth:`map_to_hkl`: dL/dρ on the grid from dL/dF (n,) = ∂L/∂Re F + i ∂L/∂Im F."""
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
-        half = _zeros((plan.shape[0], *transforms.columns(plan)))
+        half = memory.zeros("spectrum", (plan.shape[0], *transforms.columns(plan)), np.complex64, self.threads)
         fourier.insert(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
         return transforms.backward(half, plan.shape, self.threads)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..stencil import ball
 from .jit import njit
 from .lanes import fill_bytes
+from .memory import empty
 from .regions import clear_runs, find_runs, region_sizes
 from .rows import Array, wrapped
 from .slabs import atoms_of_slabs, plane_ranges, scattered, share_planes, shares
@@ -117,7 +118,7 @@ class MaskOps(Threads):
         least = min_volume * float(np.prod(shape)) / abs(float(np.linalg.det(orth)))
         if len(size) and size.min() < least:
             clear_runs(mask, first, begin, end, size, least)
-        real = np.empty(shape, np.float32)
+        real = empty("map", shape, np.float32)
         in_chunks(
             lambda planes: np.copyto(real[planes], mask.reshape(shape)[planes]), nu, -(-nu // 8),
             self.threads,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..plans import FourierPlan
+from .memory import empty
 from .pocketfft import transforms
 from .threads import in_chunks
 
@@ -41,7 +42,7 @@ def forward(density: NDArray[np.float32], keep: tuple[int, int], threads: int) -
     nu, nv, nw = density.shape
     nk, nl = keep
     positive = nk // 2 + 1
-    out = np.empty((nu, nk, nl), np.complex64)
+    out = empty("spectrum", (nu, nk, nl), np.complex64)
     fft = transforms()
 
     def planes(u: slice) -> None:
@@ -64,7 +65,7 @@ def backward(half: NDArray[np.complex64], shape: tuple[int, int, int], threads: 
     _, nk, nl = half.shape
     positive = nk // 2 + 1
     _first_axis(half, False, threads)
-    out = np.empty(shape, np.float32)
+    out = empty("map", shape, np.float32)
     fft = transforms()
 
     def planes(u: slice) -> None:

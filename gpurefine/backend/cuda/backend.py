@@ -31,3 +31,6 @@ class CudaBackend(
         super().__init__(device, fast_atomics)
         self.name = f"cuda:{device.index} ({device.name})"
         self.threads = threads
+
+    def release(self) -> None:
+        """Nothing is kept on the host; the device's memory serves until the end."""

@@ -29,3 +29,6 @@ class ReferenceBackend(
 
     name = "reference"
     threads = 1
+
+    def release(self) -> None:
+        """Nothing is kept."""
