@@ -12,11 +12,13 @@ from chain_rule import check_chain_rule, objective_of
 
 import gpurefine
 from gpurefine.backend.blocks import BlockMatrix, BlockPattern
+from gpurefine.config import RefineOptions
 from gpurefine.constants import B_MAX, B_MIN
 from gpurefine.errors import InputError, UsageError
 from gpurefine.io.b_groups import find_b_groups
 from gpurefine.params.grouped import GroupedB
 from gpurefine.params.values import AtomValues
+from gpurefine.refinement import refine as loop
 
 MEMBER = np.array([0, 1, 0, -1, 1, 1], np.int32)
 
@@ -63,6 +65,15 @@ def test_curvature_is_that_of_the_full_matrix(backend: Any) -> None:
 @pytest.fixture(scope="module")
 def problem(example: tuple[Path, Path]) -> Any:
     return gpurefine.read(*example, threads=1, adp="grouped")
+
+
+def test_a_group_at_the_bound_stays_out_of_the_equations(problem: Any) -> None:
+    """All groups at the lowest B: none that would fall takes part, those that rise do."""
+    objective = objective_of(problem, 1, b_iso=np.full(len(problem.chemistry.atoms), B_MIN))
+    state = loop.start(objective, RefineOptions()).state
+    (term,) = (each for each in objective.terms if isinstance(each.kind, GroupedB))
+    block = objective.linearise(state, 1.0)[list(objective.terms).index(term)]
+    assert (block.gradient <= 0.0).all() and (block.gradient < 0.0).any()
 
 
 def test_gradient_of_grouped_b(problem: Any) -> None:
