@@ -168,8 +168,10 @@ def compile_beside(backend: Backend) -> None:
     """Begin to compile, on another core, loops that a first run comes to after those of its restraints.
 
     The compiler uses one core of as many as ``backend`` may use.  What is not ready when it is needed is compiled then.
+    Inside another program, which may not be started again as Python is, everything is.
     """
-    if backend.threads > 1 and first_run_notice(backend):
+    is_python = Path(sys.executable or "").name.startswith("python")
+    if is_python and backend.threads > 1 and first_run_notice(backend):
         other = _start_compiling(*SECOND)
         atexit.register(other.terminate)
 

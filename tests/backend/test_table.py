@@ -193,6 +193,10 @@ def test_a_first_run_compiles_on_a_second_core(monkeypatch: pytest.MonkeyPatch) 
     compile_beside(create("cpu", 1))
     assert not started
     if numba.config.NUMBA_NUM_THREADS > 1:
+        monkeypatch.setattr(module.sys, "executable", "/opt/coot/bin/coot")
+        compile_beside(create("cpu", 2))
+        assert not started
+        monkeypatch.setattr(module.sys, "executable", "/usr/bin/python3")
         compile_beside(create("cpu", 2))
         assert len(started) == 1 and all(part in started[0][0] for part in module.SECOND)
     assert set(module.SECOND) <= set(PARTS)
