@@ -70,7 +70,7 @@ struct Related {
 
 // −LL shared by the measurements of a group, and with derivatives the gradient and information by F; out (n), cleared
 // before.  fm (n_member) ⟨F cos(φ − φ_c)⟩.  One group a thread.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 1)
 twin_slopes(const int* __restrict__ start, const int* __restrict__ member, const int* __restrict__ mate,
             const double* __restrict__ fractions, int n_domain, const double* __restrict__ sigma,
             const bool* __restrict__ centric, const double* __restrict__ mean, const double* __restrict__ variance,
@@ -95,7 +95,7 @@ twin_slopes(const int* __restrict__ start, const int* __restrict__ member, const
 
 // Slope and information by D and by ln S from f2 ⟨F²⟩ and fm (n_member); out (4, n), cleared before.  One group a
 // thread.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 1)
 twin_errors(const int* __restrict__ start, const int* __restrict__ member, const int* __restrict__ mate,
             const double* __restrict__ fractions, int n_domain, const double* __restrict__ sigma,
             const bool* __restrict__ centric, const double* __restrict__ mean, const double* __restrict__ variance,

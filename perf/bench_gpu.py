@@ -147,6 +147,9 @@ def measure(size: str, device: Device, work: Path, repeats: int, check_only: boo
         whole[side] = cycles(objective, repeats)
         found[f"{side}_cycle"] = median(whole[side])
         if side == "gpu":
+            backend.graphs = True
+            found["gpu_graphs"], found["graphs"] = median(cycles(objective, repeats)), backend.graphs_made
+            backend.graphs = False
             recorder.timing = True
             found["kernels"] = kernel_rows(recorder, objective, state, repeats)
         found |= {"n_atoms": len(state.xyz), "n_reflections": len(objective.experiment.reflections)}
@@ -183,6 +186,10 @@ def table(found: dict[str, Any], top: dict[str, float]) -> str:
          f"{found[f'cpu_{key}'] / found[f'gpu_{key}']:.1f}"]
         for name, key in (("target + gradient", "evaluation"), ("whole cycle", "cycle"))
     ])
+    both += (
+        f"\nwhole cycle with {found['graphs']} CUDA graphs of conjugate gradients: "
+        f"{short(1e3 * found['gpu_graphs'])} ms"
+    )
     return "\n\n".join([head + both, gpu_likelihoods.table(found["likelihoods"]), align(lines)])
 
 

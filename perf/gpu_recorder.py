@@ -42,6 +42,10 @@ class Recorder:
         size = sum(a.nbytes for a in arguments if self.device.holds(a))
         self.note(kernel, begin, size)
 
+    def record(self, queue: Any) -> Any:
+        """See :class:`gpurefine.backend.cuda.device.Device`; not while launches are timed one by one."""
+        return None if self.timing else self.device.record(queue)
+
     def fft(self, shape: tuple[int, int, int]) -> Any:
         """See :class:`gpurefine.backend.cuda.device.Device`."""
         return RecordedFft(self, self.device.fft(shape))

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,12 @@ def aligned(shape: Any, dtype: Any) -> np.ndarray:
 class ShimArray:
     """Stands for device memory: NumPy cannot see into it, so host code that forgets a copy fails."""
 
-    __slots__ = ("memory",)
+    __slots__ = ("__weakref__", "_of", "memory")
     __array_ufunc__ = None
 
-    def __init__(self, memory: np.ndarray) -> None:
+    def __init__(self, memory: np.ndarray, of: ShimArray | None = None) -> None:
         assert memory.flags.c_contiguous
-        self.memory = memory
+        self.memory, self._of = memory, of
 
     shape = property(lambda self: self.memory.shape)
     dtype = property(lambda self: self.memory.dtype)
@@ -63,7 +64,7 @@ class ShimArray:
     def __getitem__(self, part: slice) -> ShimArray:
         if not isinstance(part, slice):
             raise TypeError("Single elements of a device array cannot be read; download it.")
-        return ShimArray(self.memory[part])
+        return ShimArray(self.memory[part], self)
 
     def __iter__(self) -> Any:
         raise TypeError("A device array cannot be iterated over; download it.")
@@ -72,10 +73,10 @@ class ShimArray:
         raise TypeError("A device array is no NumPy array; download it.")
 
     def reshape(self, *shape: Any) -> ShimArray:
-        return ShimArray(self.memory.reshape(*shape))
+        return ShimArray(self.memory.reshape(*shape), self)
 
     def view(self, dtype: Any) -> ShimArray:
-        return ShimArray(self.memory.view(dtype))
+        return ShimArray(self.memory.view(dtype), self)
 
 
 class ShimFft:
@@ -108,7 +109,8 @@ class ShimDevice:
     def __init__(self, order: int = 0, limit: int = 1 << 34) -> None:
         self.order, self.limit, self.used = order, limit, 0
         self.launches: dict[str, int] = {}
-        self.allocations = 0
+        self.allocations = self.replays = 0
+        self._recording: list[Any] | None = None
         self._fft: dict[tuple[int, int, int], ShimFft] = {}
 
     def empty(self, shape: Any, dtype: Any) -> ShimArray:
@@ -146,8 +148,28 @@ class ShimDevice:
                 # vectors are loaded whole: a GPU stops at an address between two of them
                 address = value.memory.ctypes.data
                 assert address % ALIGNED[parameter.base] == 0, f"{kernel}: {parameter.name} is misaligned"
+        if self._recording is not None:
+            self._recording.append((kernel, grid, block, arguments, shared))
+            return
         self.launches[kernel] = self.launches.get(kernel, 0) + 1
         run_kernel(known, grid, block, arguments, shared, self.order)
+
+    def record(self, queue: Callable[[], None]) -> Callable[[], None]:
+        """What was launched is launched again with the arguments of then, as a CUDA graph does it."""
+        assert self._recording is None
+        recorded: list[Any] = []
+        self._recording = recorded
+        try:
+            queue()
+        finally:
+            self._recording = None
+
+        def replay() -> None:
+            self.replays += 1
+            for each in recorded:
+                self.launch(*each)
+
+        return replay
 
     def fft(self, shape: tuple[int, int, int]) -> ShimFft:
         return self._fft.setdefault(tuple(shape), ShimFft(tuple(shape)))

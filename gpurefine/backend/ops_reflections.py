@@ -72,6 +72,17 @@ class Groups:
         return Groups(among, label, n, among[np.argsort(label, kind="stable")], start)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PairSums:
+    """One call of :meth:`ReflectionOps.pair_sums`."""
+
+    groups: Groups
+    x: F64
+    values: Array
+    divisor: Array | None
+    square: bool
+
+
 class Hats(Protocol):
     """Interpolation of some reflections (k,) from knots (m,): :class:`gpurefine.target.shells.Hats`."""
 
@@ -151,6 +162,10 @@ class ReflectionOps(Protocol):
 
         y is ``values`` (n,), divided by ``divisor`` if there is one, and squared if so asked.
         """
+        ...
+
+    def all_pair_sums(self, calls: Sequence[PairSums]) -> list[F64]:
+        """:meth:`pair_sums` of several, which come to the host together."""
         ...
 
 
@@ -247,3 +262,7 @@ class HostReflections:
         count, first, second = np.maximum(np.bincount(label, minlength=n), 1), sums(x), sums(y)
         a, b = x - (first / count)[label], y - (second / count)[label]
         return np.stack([first, second, sums(np.abs(x - y)), sums(a * a), sums(b * b), sums(a * b)], axis=1)
+
+    def all_pair_sums(self, calls: Sequence[PairSums]) -> list[F64]:
+        """See :class:`ReflectionOps`."""
+        return [self.pair_sums(c.groups, c.x, c.values, c.divisor, c.square) for c in calls]

@@ -11,7 +11,7 @@ from .ops import Backend, DeviceSolver
 from .ops_adp import TensorTerms
 from .ops_derivative import ScalePlace, SitePlan
 from .ops_pairs import BondedNeighbours, ContactClasses, PairLister
-from .ops_reflections import F64, Groups, ScaleCurve
+from .ops_reflections import F64, Groups, PairSums, ScaleCurve
 from .ops_restraints import (
     ContactRules,
     Flags,
@@ -156,6 +156,7 @@ def _reflections(backend: Backend) -> None:
     groups = Groups.of(np.zeros(2, np.intp), 1, both)
     backend.group_sums(groups, np.ones((1, 2)), real)
     backend.pair_sums(groups, one, size, factors.k_iso, False)
+    backend.all_pair_sums([PairSums(groups, one, size, None, True)])
 
 
 class _Hats:

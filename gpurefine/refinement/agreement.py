@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.ops_reflections import Array, Groups, ReflectionOps
+from ..backend.ops_reflections import Array, Groups, PairSums, ReflectionOps
 from ..model.reflections import Reflections
 
 F64 = NDArray[np.float64]
@@ -66,16 +67,25 @@ class AgreementPlan:
 
     def measure(self, amplitude: Array, k_iso: Array) -> Agreement:
         """For model amplitudes (n,) of which k_iso (n,) is a factor."""
-        sums = self._sums(self.shells, self.f_obs, amplitude)
-        plain = self.backend.pair_sums(self.shells, self.f_obs, amplitude, k_iso, False)
-        if self.root is None or self.intensity is None or self.strong is None:
-            return Agreement(_r(sums), _r(plain), self._cc(sums))
-        strong = self._sums(self.strong, self.root, amplitude)
-        squares = self._sums(self.shells, self.intensity, amplitude, True)
-        return Agreement(_r(sums), _r(plain), self._cc(sums), _r(strong), self._cc(squares))
+        return measured([self], amplitude, k_iso)[0]
 
-    def _sums(self, groups: Groups, x: F64, amplitude: Array, square: bool = False) -> F64:
-        return self.backend.pair_sums(groups, x, amplitude, None, square)
+    def calls(self, amplitude: Array, k_iso: Array) -> list[PairSums]:
+        """The sums that :meth:`agreement` takes."""
+        made = [
+            PairSums(self.shells, self.f_obs, amplitude, None, False),
+            PairSums(self.shells, self.f_obs, amplitude, k_iso, False),
+        ]
+        if self.root is not None and self.intensity is not None and self.strong is not None:
+            made.append(PairSums(self.strong, self.root, amplitude, None, False))
+            made.append(PairSums(self.shells, self.intensity, amplitude, None, True))
+        return made
+
+    def agreement(self, found: Sequence[F64]) -> Agreement:
+        """From the sums of :meth:`calls`."""
+        sums, plain = found[:2]
+        if len(found) == 2:
+            return Agreement(_r(sums), _r(plain), self._cc(sums))
+        return Agreement(_r(sums), _r(plain), self._cc(sums), _r(found[2]), self._cc(found[3]))
 
     def _cc(self, sums: F64) -> float | None:
         """Mean of the shells' correlations; shells of fewer than three reflections, or without spread, do not count."""
@@ -85,6 +95,13 @@ class AgreementPlan:
         if not known.any():
             return None
         return float(np.average(sums[known, 5] / norm[known], weights=count[known]))
+
+
+def measured(plans: Sequence[AgreementPlan], amplitude: Array, k_iso: Array) -> list[Agreement]:
+    """Of several sets of reflections, whose sums come to the host together."""
+    calls = [plan.calls(amplitude, k_iso) for plan in plans]
+    found = iter(plans[0].backend.all_pair_sums([call for each in calls for call in each]))
+    return [plan.agreement([next(found) for _ in each]) for plan, each in zip(plans, calls, strict=True)]
 
 
 def _r(sums: F64) -> float | None:

@@ -19,7 +19,7 @@ from ..forward.solvent import SolventMask, plan_mask
 from ..model.crystal import Crystal
 from ..model.reflections import Reflections
 from ..target.likelihood import ErrorValues, Evaluation, Likelihood
-from .agreement import Agreement, plan_agreement
+from .agreement import Agreement, measured, plan_agreement
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -291,7 +291,7 @@ class Experiment:
         """R factors and correlations of working and free reflections at the last :meth:`update`."""
         fit = self.fitted
         amplitude = self.likelihood.amplitudes(fit.values, fit.f_total)
-        work, free = (plan.measure(amplitude, fit.scaled.k_iso) for plan in self._agreement)
+        work, free = measured(self._agreement, amplitude, fit.scaled.k_iso)
         return work, free
 
     def amplitudes(self) -> F64:

@@ -30,11 +30,14 @@ for owner, names in (
     (cupy.cuda.MemoryPointer, "memset_async copy_from_device_async"),
     (cupy.cuda.memory, "OutOfMemoryError"), (cupy.cuda.runtime, "runtimeGetVersion memGetInfo CUDARuntimeError"),
     (cupy.cuda.MemoryPool, "free_bytes used_bytes get_limit"), (cupy.RawModule, "get_function"),
-    (cupy.cuda.Event, "record synchronize"), (cupy.cuda, "get_elapsed_time get_current_stream Device nvrtc"),
+    (cupy.cuda.Stream, "begin_capture end_capture __enter__ __exit__"), (cupy.cuda.graph.Graph, "launch"),
+    (cupy.cuda.driver, "CUDADriverError"), (cupy.cuda.Event, "record synchronize"),
+    (cupy.cuda, "get_elapsed_time get_current_stream Device nvrtc"),
     (nvrtc, "getSupportedArchs getCUBIN getProgramLog"),
 ):
     for name in names.split():
         assert hasattr(owner, name), (owner, name)
+assert cupy.ndarray.__weakrefoffset__ > 0
 assert list(inspect.signature(get_fft_plan).parameters) == ["a", "shape", "axes", "value_type"]
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
@@ -46,6 +49,10 @@ class OutOfMemoryError(MemoryError):
 
 
 class CUDARuntimeError(RuntimeError):
+    pass
+
+
+class CUDADriverError(RuntimeError):
     pass
 
 
@@ -93,8 +100,34 @@ class FakeCupy:
         self.cuda = SimpleNamespace(
             runtime=runtime, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             Device=lambda index: SimpleNamespace(use=use), nvrtc=SimpleNamespace(getSupportedArchs=lambda: archs),
+            driver=SimpleNamespace(CUDADriverError=CUDADriverError), Stream=self.stream,
             get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
         )
+
+    def stream(self, non_blocking: bool) -> Any:
+        """Notes what is asked of it; the capture fails if ``captures`` says so."""
+        assert non_blocking  # nothing may be captured on the default stream
+        fake = self
+
+        class Stream:
+            def __enter__(self) -> None:
+                fake.launched.append("enter")  # type: ignore[arg-type]
+
+            def __exit__(self, *_: Any) -> None:
+                fake.launched.append("leave")  # type: ignore[arg-type]
+
+            def begin_capture(self) -> None:
+                fake.launched.append("begin")  # type: ignore[arg-type]
+
+            def end_capture(self) -> Any:
+                fake.launched.append("end")  # type: ignore[arg-type]
+                if not fake.captures:
+                    raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated")
+                return SimpleNamespace(launch=lambda: fake.launched.append("graph"))  # type: ignore[arg-type]
+
+        return Stream()
+
+    captures = True
 
     def empty(self, shape: Any, dtype: Any = float) -> FakeArray:
         array = np.empty(shape, dtype).view(FakeArray)
@@ -151,6 +184,28 @@ def test_kernels_are_loaded_once_and_null_pointers_passed(monkeypatch: pytest.Mo
     (path, name, (grid, block, arguments), named), _ = fake.launched
     assert (path, name, grid, block, named) == ("reduce.cu.90", "partial_sums", (1,), (32,), {"shared_mem": 16})
     assert arguments[0] is x and arguments[1] == np.uintp(0) and isinstance(arguments[1], np.uintp)
+
+
+def test_a_graph_is_captured_on_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCupy()
+    own = device(monkeypatch, fake)
+    launch = own.record(lambda: fake.launched.append("kernel"))  # type: ignore[arg-type]
+    assert launch is not None
+    launch()
+    assert fake.launched == ["enter", "begin", "kernel", "end", "leave", "graph"]
+
+
+@pytest.mark.parametrize("error", [CUDARuntimeError, CUDADriverError])
+def test_a_capture_that_fails_makes_no_graph(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    fake = FakeCupy()
+    fake.captures = False
+    own = device(monkeypatch, fake)
+
+    def queue() -> None:
+        raise error("not permitted")
+
+    assert own.record(queue) is None and own.record(lambda: None) is None
+    assert fake.launched == ["enter", "begin", "end", "leave"] * 2
 
 
 @pytest.mark.parametrize(("archs", "taken"), [((80, 86, 90, 100), 90), ((75, 80), None), ((80, 100), None)])

@@ -263,7 +263,7 @@ def test_results_are_added_to_what_is_there_on_either_side() -> None:
         np.testing.assert_allclose(ops.device.download(on), at, rtol=1e-14)
 
 
-def test_only_the_blocks_are_allocated_after_the_first_cycle() -> None:
+def test_nothing_is_allocated_after_the_first_cycle() -> None:
     """A diagonal and an off-diagonal array for each of the three, which stay on the device."""
     xyz, top, box = random_model()
     ops = RestraintOps(ShimDevice())
@@ -280,4 +280,4 @@ def test_only_the_blocks_are_allocated_after_the_first_cycle() -> None:
             assert all(ops.device.holds(part) for m in result.matrices for part in (m.diagonal, m.off))
             restraints.value(at)  # type: ignore[attr-defined]
         made.append(ops.device.allocations - before)
-    assert made[0] > made[1] == made[2] == 6
+    assert made[0] > 0 and made[1:] == [0, 0]

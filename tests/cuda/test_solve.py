@@ -117,3 +117,30 @@ def test_projection_of_rows_and_columns() -> None:
             ops.project_tensors(changed, atoms, projectors)
             np.testing.assert_allclose(on_host(changed.diagonal), expected.diagonal, atol=1e-11)
             np.testing.assert_allclose(on_host(changed.off), expected.off, atol=1e-11)
+
+
+@pytest.mark.parametrize("limit", [7, 25, 100])
+def test_batches_of_iterations_as_graphs(limit: int) -> None:
+    """The same bits, with other matrices behind the same graph, and after its memory has moved."""
+    plain, recorded = SolveOps(ShimDevice()), SolveOps(ShimDevice())
+    recorded.graphs = True
+    for k, n in enumerate((40, 40, 40, 90, 40, 40, 40)):
+        matrices, extra, _ = random_system(n, 3, 4 + k)
+        right = right_side(n, 3)
+        found, expected = (solve(ops, matrices, extra, right, 0.1, 1e-7, limit) for ops in (recorded, plain))
+        np.testing.assert_array_equal(found.x, expected.x)
+        assert (found.iterations, found.residual) == (expected.iterations, expected.residual)
+    # the first of each place is queued as it is, the second recorded; the larger system moved the memory
+    assert recorded.graphs_made == (0 if limit < BATCH else 2)
+    assert recorded.device.replays >= (0 if limit < BATCH else 4) and plain.device.replays == 0
+    assert recorded.device.launches == plain.device.launches
+
+
+def test_a_device_that_makes_no_graphs_solves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShimDevice, "record", lambda self, queue: None)
+    ops = SolveOps(ShimDevice())
+    ops.graphs = True
+    matrices, extra, _ = random_system(30, 3, 4)
+    found = [solve(ops, matrices, extra, right_side(30, 3), 0.1, 1e-4, 100).x for _ in range(3)]
+    np.testing.assert_array_equal(found[0], found[2])
+    assert ops.graphs_made == 0

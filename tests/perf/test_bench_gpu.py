@@ -33,6 +33,7 @@ def test_checks_then_times_and_saves(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {row["operation"] for row in found["likelihoods"]} > {"prior phases", "native and pair", "twin, pairs"}
     assert all(min(row["gpu"], row["cpu"]) > 0.0 and row["difference"] < 1e-6 for row in found["likelihoods"])
     assert min(found[f"{side}_{what}"] for side in ("cpu", "gpu") for what in ("evaluation", "cycle")) > 0.0
+    assert found["graphs"] == 2 and found["gpu_graphs"] > 0.0
     text = capsys.readouterr().out
     assert "whole cycle" in text and "native and pair" in text and "spread_iso_2" in text
 

@@ -26,9 +26,13 @@ class CudaBackend(
 ):
     """Performs every operation of the table on a device."""
 
-    def __init__(self, device: Device, threads: int = 1, fast_atomics: bool = False) -> None:
-        """Work on ``device``; ``threads`` CPU threads are left to the host's part."""
+    def __init__(self, device: Device, threads: int = 1, fast_atomics: bool = False, graphs: bool = False) -> None:
+        """Work on ``device``; ``threads`` CPU threads are left to the host's part.
+
+        ``graphs``: conjugate gradients are launched as CUDA graphs.
+        """
         super().__init__(device, fast_atomics)
+        self.graphs = graphs
         self.name = f"cuda:{device.index} ({device.name})"
         self.threads = threads
 

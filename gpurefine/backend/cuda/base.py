@@ -28,6 +28,13 @@ BLOCK = 128
 """Threads of a block where nothing speaks for another number."""
 
 
+def roomy(n: int) -> int:
+    """``n`` and up to a quarter more: one of eight numbers for each doubling, so that lengths of lists that change a
+    little share memory."""
+    step = 1 << max((n + n // 8).bit_length() - 4, 0)
+    return -(-(n + n // 8) // step) * step
+
+
 def _nobody() -> None:
     return None
 
@@ -85,9 +92,11 @@ class DeviceOps:
         key = (name, np.dtype(dtype).str)
         flat = self._buffers.get(key)
         if flat is None or flat.size < size:
+            # what grew once, such as a list of contacts, will grow again
+            room = max(size, 1) if flat is None else roomy(size)
             self._buffers.pop(key, None)
             flat = None  # give back before asking for more
-            flat = self._buffers[key] = self.device.empty(max(size, 1), dtype)
+            flat = self._buffers[key] = self.device.empty(room, dtype)
         return flat[:size].reshape(shape)
 
     def lend(self, shape: tuple[int, ...] | int, dtype: DTypeLike) -> DeviceValues:

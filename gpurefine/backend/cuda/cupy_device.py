@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,21 @@ class CupyDevice:
     def synchronise(self) -> None:
         """See :class:`.device.Device`."""
         self._cupy.cuda.get_current_stream().synchronize()
+
+    def record(self, queue: Callable[[], None]) -> Callable[[], None] | None:
+        """See :class:`.device.Device`: a CUDA graph, captured on a stream of its own."""
+        stream = self._cupy.cuda.Stream(non_blocking=True)
+        try:
+            with stream:
+                stream.begin_capture()
+                try:
+                    queue()
+                finally:
+                    graph = stream.end_capture()
+        except (self._cupy.cuda.runtime.CUDARuntimeError, self._cupy.cuda.driver.CUDADriverError):
+            return None
+        launch: Callable[[], None] = graph.launch
+        return launch
 
     def mark(self) -> Any:
         """See :class:`.device.Device`."""

@@ -2,11 +2,13 @@
 
 :mod:`.cupy_device` answers with a GPU; the tests answer with the CPU, so that all host code runs without a GPU.
 A device array is opaque to the backend but for ``shape``, ``dtype``, ``size``, ``nbytes``, contiguous slices along the
-first axis, ``reshape`` and ``view(dtype)``; arithmetic on it is a kernel.
+first axis, ``reshape`` and ``view(dtype)``, and that it can be referred to weakly; views keep what they are of alive.
+Arithmetic on it is a kernel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,6 +95,14 @@ class Device(Protocol):
 
     def holds(self, value: Any) -> bool:
         """Whether ``value`` is an array of this device."""
+        ...
+
+    def record(self, queue: Callable[[], None]) -> Callable[[], None] | None:
+        """What queues once more, in one go, all that ``queue`` launches, with the same arguments.
+
+        None where that cannot be had.  ``queue`` may only launch kernels that have been launched before; it is called,
+        but nothing is done.
+        """
         ...
 
     def mark(self) -> Any:

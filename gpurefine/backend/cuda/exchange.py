@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .base import DeviceOps
+from .base import DeviceOps, roomy
 from .device import Device, DeviceArray
+from .values import DeviceValues
 
 T = TypeVar("T")
 
@@ -21,6 +23,7 @@ class ExchangeOps(DeviceOps):
         super().__init__(device, fast_atomics)
         self._latest: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._counter: DeviceArray | None = None
+        self._blocks: list[tuple[weakref.ref[DeviceArray], DeviceValues]] = []
 
     def latest(self, use: str, build: Callable[[], T], *owners: object) -> T:
         """What ``build`` returned for these ``owners``; unlike :meth:`kept` only the last ones of a ``use`` count.
@@ -50,8 +53,11 @@ class ExchangeOps(DeviceOps):
             out += self.device.download(target)
 
     def new_blocks(self, n: int, side: int) -> Any:
-        """Zeros (n, side, side) on the device."""
-        made = self.device.empty((n, side, side), np.float64)
+        """Zeros (n, side, side) on the device, in memory that is lent for as long as they are referred to."""
+        self._blocks = [(made, whole) for made, whole in self._blocks if made() is not None]
+        whole = self.lend((roomy(max(n, 1)), side, side), np.float64)
+        made = whole.array[:n]
+        self._blocks.append((weakref.ref(made), whole))
         if made.size:
             self.device.clear(made)
         return made

@@ -35,20 +35,20 @@ class PairListOps(ContactOps, RepulsionOps):
         )
         at = self.prefix_sums("contacts.place", keep, n)
         m = int(self.device.download(at[n:])[0])
+        whole = self.buffer("repulsion.whole", 6 * m, np.int32)  # comes down in one copy
         pairs = DevicePairs(
-            self.buffer("repulsion.atoms", (m, 2), np.int32), self.buffer("repulsion.op", m, np.int32),
-            self.buffer("repulsion.shift", (m, 3), np.int32), self.buffer("repulsion.limits", (m, 2), np.float64),
-            self.symmetry_table(symmetry),
+            whole[: 2 * m].reshape(m, 2), whole[2 * m : 3 * m], whole[3 * m :].reshape(m, 3),
+            self.buffer("repulsion.limits", (m, 2), np.float64), self.symmetry_table(symmetry),
         )
         packed_kind = self.buffer("repulsion.kind", m, np.int8)
         self.launch(
             "contact_pack", n, part["first"], part["second"], part["op"], part["shift"], kind, critical,
             found.multiplicity, rules, at, np.int32(n), pairs.atoms, pairs.op, pairs.shift, pairs.limits, packed_kind,
         )
-        atoms, limits = self.device.download(pairs.atoms), self.device.download(pairs.limits)
+        host, limits = self.device.download(whole), self.device.download(pairs.limits)
         listed = Repulsions(
-            np.ascontiguousarray(atoms[:, 0]), np.ascontiguousarray(atoms[:, 1]), self.device.download(pairs.op),
-            self.device.download(pairs.shift), np.ascontiguousarray(limits[:, 0]), np.ascontiguousarray(limits[:, 1]),
+            host[: 2 * m : 2].copy(), host[1 : 2 * m : 2].copy(), host[2 * m : 3 * m], host[3 * m :].reshape(m, 3),
+            np.ascontiguousarray(limits[:, 0]), np.ascontiguousarray(limits[:, 1]),
             symmetry,
         )
         self.remember_pairs(listed, pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..hats import hat_weights
 from ..ops_curves import CurveSums, HostCurves
-from ..ops_reflections import Array, Groups, Hats, HostReflections
+from ..ops_reflections import Array, Groups, Hats, HostReflections, PairSums
 from .base import DeviceOps
 from .device import DeviceArray
 from .values import DeviceValues
@@ -156,14 +157,24 @@ class ShellOps(HostCurves, HostReflections, DeviceOps):
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
         if not isinstance(values, DeviceValues):
             return super().pair_sums(groups, x, values, divisor, square)
-        own = self._members(groups)
-        out = self.buffer("groups.sums", (groups.n, 6), np.float64)
-        self.device.launch(
-            "pair_sums", (groups.n,), (256,),
-            (own.order, own.start, self.unchanged("pairs.x", x, np.float64), values.array,
-             None if divisor is None else divisor.array, np.bool_(square), out),
-        )
-        return self.device.download(out)
+        return self.all_pair_sums([PairSums(groups, x, values, divisor, square)])[0]
+
+    def all_pair_sums(self, calls: Sequence[PairSums]) -> list[F64]:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if not all(isinstance(call.values, DeviceValues) for call in calls):
+            return super().all_pair_sums(calls)
+        ends = np.cumsum([call.groups.n for call in calls]).tolist()
+        begins = [0, *ends[:-1]]
+        out = self.buffer("pairs.sums", (ends[-1], 6), np.float64)
+        for call, begin, end in zip(calls, begins, ends, strict=True):
+            own = self._members(call.groups)
+            self.device.launch(
+                "pair_sums", (call.groups.n,), (256,),
+                (own.order, own.start, self.unchanged("pairs.x", call.x, np.float64), call.values.array,
+                 None if call.divisor is None else call.divisor.array, np.bool_(call.square), out[begin:end]),
+            )
+        host = self.device.download(out)
+        return [host[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _knots(left: F64, right: F64, n: int) -> F64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import Status
 from ..blocks import BlockMatrix, BlockPattern, LinearSolution
-from .device import DeviceArray
+from .device import Device, DeviceArray
 from .exchange import ExchangeOps
 
 F64 = NDArray[np.float64]
@@ -24,12 +24,19 @@ ROW_LANES = 8
 """Threads of one row of a product (ROW_LANES in kernels/blocks.cuh)."""
 
 BATCH = 10
-"""Iterations that are queued before the host looks whether they suffice; those after the end cost next to nothing."""
+"""Iterations that are queued before the host looks whether they suffice; those after the end cost next to nothing.
+Even, so that the two buffers of the direction are where they were."""
 
 BLOCK = 128
 """Threads of a block; blocks of the sums are as many as those of the launch."""
 
 SOLVED = 1
+
+WORK = (
+    *((f"cg.{name}", np.float64) for name in ("x", "r", "z", "q", "p", "next", "diagonal", "inverse", "scalars")),
+    ("cg.partial", np.float64), ("cg.state", np.int32), ("cg.table", np.uint64),
+)
+"""Buffers that the iterations work in."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +48,27 @@ class _Pattern:
     entry: DeviceArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Graph:
+    """``launch`` queues a batch of iterations that work in ``arrays``; None before it was made."""
+
+    arrays: tuple[DeviceArray, ...]
+    launch: Callable[[], None] | None
+
+
 class SolveOps(ExchangeOps):
-    """See :class:`gpurefine.backend.ops.SolveOps` and :class:`gpurefine.backend.ops.DeviceSolver`."""
+    """See :class:`gpurefine.backend.ops.SolveOps` and :class:`gpurefine.backend.ops.DeviceSolver`.
+
+    ``graphs``: batches of iterations are launched as graphs; ``graphs_made`` counts them.
+    """
+
+    graphs: bool = False
+    graphs_made: int = 0
+
+    def __init__(self, device: Device, fast_atomics: bool = False) -> None:
+        """See :class:`.base.DeviceOps`."""
+        super().__init__(device, fast_atomics)
+        self._graphs: dict[tuple[int, ...], _Graph] = {}
 
     def block_product(
         self, row_start: Any, column: Any, slot: Any, transposed: Any, diagonal: F64, off: F64, x: F64, out: F64
@@ -82,19 +108,27 @@ class SolveOps(ExchangeOps):
             self.send("cg.right", right, np.float64), np.float64(1.0 + ridge), np.float64(tolerance**2), count,
             diagonal, inverse, x, r, z, p, scalars, state, *sums, block=BLOCK,
         )
-        queued = 0
-        while True:
-            batch = min(BATCH, max_iterations - queued)
-            for _ in range(batch):
+
+        def iterate(number: int) -> None:
+            """Queue ``number`` of iterations; after an even one ``p`` and ``following`` are what they were."""
+            for k in range(number):
+                old, new = (following, p) if k % 2 else (p, following)
                 self.launch(
-                    f"cg_product_{side}", n * ROW_LANES, table, n_matrix, diagonal, z, p, count, following, q, scalars,
+                    f"cg_product_{side}", n * ROW_LANES, table, n_matrix, diagonal, z, old, count, new, q, scalars,
                     state, *sums, block=BLOCK,
                 )
                 self.launch(
-                    f"cg_update_{side}", n, inverse, following, q, count, x, r, z, scalars, state, *sums, block=BLOCK
+                    f"cg_update_{side}", n, inverse, new, q, count, x, r, z, scalars, state, *sums, block=BLOCK
                 )
-                p, following = following, p
-            queued += batch
+
+        batch = self._graph(self.graphs and max_iterations >= BATCH, (side, n, len(matrices)), lambda: iterate(BATCH))
+        queued = 0
+        while True:
+            if max_iterations - queued >= BATCH:
+                batch()
+            else:
+                iterate(max_iterations - queued)
+            queued += BATCH
             ended, iterations = (int(v) for v in self.device.download(state))
             if ended or queued >= max_iterations:
                 break
@@ -102,6 +136,26 @@ class SolveOps(ExchangeOps):
         residual = float(np.sqrt(max(rest, 0.0) / first)) if iterations else 0.0
         solution = x if self.device.holds(right) else self.device.download(x)
         return LinearSolution(solution, iterations, residual, Status.OK if ended == SOLVED else Status.ITERATION_LIMIT)
+
+    def _graph(self, wanted: bool, shape: tuple[int, ...], queue: Callable[[], None]) -> Callable[[], None]:
+        """What queues the same as ``queue``: a graph made of it from the second time on, if that is ``wanted``.
+
+        A graph holds fast ``shape`` and where the working memory lies; it is made anew where one has changed.  The
+        matrices are behind the table, which the device reads each time.
+        """
+        if not wanted:
+            return queue
+        arrays = tuple(self._buffers[name, np.dtype(kind).str] for name, kind in WORK)
+        known = self._graphs.get(shape)
+        if known is None or any(a is not b for a, b in zip(known.arrays, arrays, strict=True)):
+            self._graphs[shape] = _Graph(arrays, None)
+            return queue  # kernels are loaded when first launched, which must not happen while a graph is made
+        if known.launch is None:
+            recorded = self.device.record(queue)
+            self.graphs_made += recorded is not None
+            known = self._graphs[shape] = _Graph(arrays, recorded or queue)
+        assert known.launch is not None
+        return known.launch
 
     def _table(self, matrices: Sequence[BlockMatrix], side: int) -> DeviceArray:
         """Addresses (n_matrix, 5) of what the kernels need of each matrix, written by the device itself."""
