@@ -133,7 +133,7 @@ def assign(
         if len(shared):
             other = kept[member[shared[0]]].name
             raise InputError(
-                f"{what} {other} and {record.name} of {source} both hold {chemistry.labels[shared[0]]}; an atom can "
+                f"{what} {other} and {what} {record.name} of {source} both hold {chemistry.labels[shared[0]]}; an atom can "
                 "belong to one group only, so correct the ranges."
             )
         reason = unfit(chemistry, chosen)

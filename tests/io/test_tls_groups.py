@@ -80,7 +80,7 @@ def test_domains(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_wrong_with_groups_is_told(problem: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"one and two of .*g.tls both hold A/60/"):
+    with pytest.raises(InputError, match=r"one and TLS group two of .*g.tls both hold A/60/"):
         from_file(problem, tmp_path, HEAD.format("one", 3, 60) + HEAD.format("two", 60, 151))
     with pytest.raises(InputError, match="No TLS group"):
         from_file(problem, tmp_path, HEAD.format("one", 900, 950))
