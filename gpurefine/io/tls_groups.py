@@ -133,8 +133,8 @@ def assign(
         if len(shared):
             other = kept[member[shared[0]]].name
             raise InputError(
-                f"{what} {other} and {what} {record.name} of {source} both hold {chemistry.labels[shared[0]]}; an atom can "
-                "belong to one group only, so correct the ranges."
+                f"{what} {other} and {what} {record.name} of {source} both hold {chemistry.labels[shared[0]]}; an atom "
+                "can belong to one group only, so correct the ranges."
             )
         reason = unfit(chemistry, chosen)
         if reason is not None:
