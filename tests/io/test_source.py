@@ -44,6 +44,7 @@ def model(hydrogens=True):
         ("X-RAY DIFFRACTION", "electron", "electron", "electrons, as --source says, though"),
         ("X-RAY DIFFRACTION; NEUTRON DIFFRACTION", "neutron", "neutron", None),
         ("", "neutron", "neutron", None),
+        ("neutron diffraction", "auto", "neutron", "Source: neutrons, as the model's method"),
     ],
 )
 def test_the_source(method, asked, source, words):
@@ -84,6 +85,10 @@ def test_only_xrays_scatter_anomalously(source, detected, options, words):
 def test_hydrogens_that_are_not_there_are_added():
     config, _ = resolved(Config("m", "d", "p", data=DataOptions(source="neutron")), model(hydrogens=False))
     assert config.chemistry.hydrogens == "add" and not config.chemistry.write_hydrogens
+    for hydrogens, asked_for in (("keep", False), ("keep", True), ("refine", False)):
+        chosen = ChemistryOptions(hydrogens=hydrogens, write_hydrogens=asked_for)
+        config, _ = resolved(Config("m", "d", "p", data=DataOptions(source="xray"), chemistry=chosen), model())
+        assert config.chemistry.write_hydrogens == (asked_for or hydrogens == "refine")
     asked = Config("m", "d", "p", data=DataOptions(source="neutron"), chemistry=ChemistryOptions(hydrogens="drop"))
     assert resolved(asked, model())[0].chemistry.hydrogens == "drop"
 
