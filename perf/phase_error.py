@@ -10,7 +10,8 @@ none of them: a likelihood's own reference shares its bias, which then counts fo
 
 ``--references`` are further ones, nearer to the truth than what MODEL can become: a completed model (see
 :mod:`perf.complete_model`) refined for 30 cycles too, or ``phases=FILE.mtz``, an amplitude and a phase column of known
-phases.  ``truth`` is the mean direction over all those of a run's data file.
+phases, beside which the runs of that data file need no references of their own.  ``truth`` is the mean direction over
+all those of a run's data file.
 
 Told are the means of |Δφ| over observed acentric reflections, weighted with the run's figures of merit, of its model
 phases and of its best phases (which differ from the model's where the measurements tell phases), against every
@@ -150,15 +151,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = describe() | {"command": command}
     common, files = options_of(given.options), (given.model, given.data)
     runs, further = named(given.runs, common, files), named(given.references, common, files)
-    references = {name: task.reference(name) for name, task in [*runs.items(), *further.items()]}
+    known = {task.data for task in further.values() if "phases" in task.options}
+    refined = {name: run for name, run in runs.items() if run.data not in known}
+    references = {name: task.reference(name) for name, task in [*refined.items(), *further.items()]}
     means: dict[tuple[str, str], Phases] = {}
     for name, run in runs.items():
-        same = [references[other] for other, task in runs.items() if (task.model, task.data) == (run.model, run.data)]
+        same = [references[k] for k, task in refined.items() if (task.model, task.data) == (run.model, run.data)]
         means[name, MEAN] = mean_direction(same)
         means[name, TRUTH] = mean_direction([references[k] for k, task in further.items() if task.data == run.data])
-    kinds = [
-        (which, name) for which in ("model", "best") for name in (*references, MEAN, *([TRUTH] if further else []))
-    ]
+    against = [*references, *([MEAN] if refined else []), *([TRUTH] if further else [])]
+    kinds = [(which, name) for which in ("model", "best") for name in against]
     errors: dict[str, list[list[float]]] = {name: [] for name in runs}
     records: list[dict[str, Any]] = []
     for seed in range(given.seeds):
@@ -171,8 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found = phases(result)
             row, unweighted = [], []
             for which, reference in kinds:
-                known = references.get(reference) or means[name, reference]
-                f = np.array([known.get(h, 0.0) for h in hkl], complex)
+                right = references.get(reference) or means[name, reference]
+                f = np.array([right.get(h, 0.0) for h in hkl], complex)
                 row.append(phase_error(found[which], f, fom))
                 unweighted.append(phase_error(found[which], f, one))
             errors[name].append(row)
