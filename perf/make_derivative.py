@@ -77,14 +77,15 @@ def anomalous(structure: gemmi.Structure, hkl: NDArray[np.int32], energy: float)
 
 
 def write(
-    path: Path, structure: gemmi.Structure, hkl: NDArray[np.int32], columns: Sequence[tuple[str, str, F64]]
+    path: Path, structure: gemmi.Structure, hkl: NDArray[np.int32], wavelength: float,
+    columns: Sequence[tuple[str, str, F64]],
 ) -> None:
-    """MTZ file of columns (label, type, values (n,))."""
+    """MTZ file of columns (label, type, values (n,)), measured at a wavelength in Å."""
     mtz = gemmi.Mtz(with_base=True)
     mtz.title = "Simulated"
     mtz.spacegroup = structure.find_spacegroup()
     mtz.set_cell_for_all(structure.cell)
-    mtz.add_dataset("simulated")
+    mtz.add_dataset("simulated").wavelength = wavelength
     for label, kind, _ in columns:
         mtz.add_column(label, kind)
     mtz.set_data(np.column_stack([hkl, *(values for _, _, values in columns)]).astype(np.float32))
@@ -129,14 +130,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     plus, minus = measured(np.abs(g + 1j * second)), measured(np.abs(g - 1j * second))
     minus = np.where(centric, plus, minus)
-    write(given.folder / "native.mtz", native, hkl, [("FP", "F", measured(np.abs(f))), ("SIGFP", "Q", sigma)])
-    write(given.folder / "derivative.mtz", native, hkl, [
-        ("F(+)", "G", plus), ("SIGF(+)", "L", sigma), ("F(-)", "G", minus), ("SIGF(-)", "L", sigma),
-    ])
-    for name, true in (("native", f), ("derivative", g)):
-        phase = np.degrees(np.angle(true))
-        write(given.folder / f"{name}_truth.mtz", native, hkl, [("FC", "F", np.abs(true)), ("PHIC", "P", phase)])
-    write(given.folder / "free.mtz", native, hkl, [("FREE", "I", rng.integers(0, FREE_CLASSES, len(f)) * 1.0)])
+    files = {
+        "native": [("FP", "F", measured(np.abs(f))), ("SIGFP", "Q", sigma)],
+        "derivative": [("F(+)", "G", plus), ("SIGF(+)", "L", sigma), ("F(-)", "G", minus), ("SIGF(-)", "L", sigma)],
+        "native_truth": [("FC", "F", np.abs(f)), ("PHIC", "P", np.degrees(np.angle(f)))],
+        "derivative_truth": [("FC", "F", np.abs(g)), ("PHIC", "P", np.degrees(np.angle(g)))],
+        "free": [("FREE", "I", rng.integers(0, FREE_CLASSES, len(f)) * 1.0)],
+    }
+    for name, columns in files.items():
+        write(given.folder / f"{name}.mtz", native, hkl, given.wavelength, columns)
     change = float(np.mean(np.abs(np.abs(f) - np.abs(g))) / np.mean(np.abs(f)))
     bijvoet = float(np.mean(np.abs(plus - minus)[~centric]) / np.mean(plus[~centric]))
     print(f"{len(f)} reflections; differences: isomorphous {change:.1%} of the amplitude, Bijvoet {bijvoet:.1%}")

@@ -69,7 +69,8 @@ def test_mean_direction_is_of_unit_vectors_known_to_all() -> None:
 def test_known_phases_come_back(tmp_path: Path) -> None:
     hkl = np.array([[1, 2, 3], [2, 0, 1]], np.int32)
     columns = [("FC", "F", np.array([3.0, 4.0])), ("PHIC", "P", np.array([30.0, -120.0]))]
-    make_derivative.write(tmp_path / "truth.mtz", structure(("N", (5.0, 5.0, 5.0))), hkl, columns)
+    make_derivative.write(tmp_path / "truth.mtz", structure(("N", (5.0, 5.0, 5.0))), hkl, 1.2, columns)
+    assert gemmi.read_mtz_file(str(tmp_path / "truth.mtz")).datasets[-1].wavelength == pytest.approx(1.2)
     known = phase_error.known_phases(tmp_path / "truth.mtz")
     assert known[2, 0, 1] == pytest.approx(4.0 * np.exp(1j * np.radians(-120.0)), abs=1e-5)
 
