@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -219,17 +220,35 @@ def _found(
         if _label(cra1).rpartition("/")[0] == _label(cra2).rpartition("/")[0]:
             messages.append(f"{_label(cra1)} may be bonded to its own symmetry mate (link {link.id}): not restrained.")
             continue
+        first, second = (cra2, cra1) if inverted else (cra1, cra2)
+        kept = [*_replaced(monlib, link.side1, first), *_replaced(monlib, link.side2, second)]
+        if kept and all(cra.residue.entity_type == gemmi.EntityType.Polymer for cra in (cra1, cra2)):
+            # chains that are not yet in their place overlap
+            messages.append(
+                f"Warning: {_label(cra1)} and {_label(cra2)} are {match.bond_length:.2f} Å apart, but are not bonded "
+                f"by link {link.id}, since {listed(kept)}, which it replaces, is there; do chains overlap?"
+            )
+            continue
         con = gemmi.Connection()
         con.name = f"found{len(found) + 1}"
         con.link_id = link.id
         con.type = gemmi.ConnectionType.Disulf if link.id in ("disulf", "SS") else gemmi.ConnectionType.Covale
         con.asu = gemmi.Asu.Same if same else gemmi.Asu.Different
-        first, second = (cra2, cra1) if inverted else (cra1, cra2)
         con.partner1, con.partner2 = _address(first), _address(second)
         con.reported_distance = match.bond_length
         used |= {_label(cra1), _label(cra2)}
         found.append(con)
     return found
+
+
+def _replaced(monlib: gemmi.MonLib, side: Any, cra: gemmi.CRA) -> list[str]:
+    """Atoms without hydrogen of the residue that one side of a link takes away."""
+    if side.mod not in monlib.modifications:
+        return []
+    changes = monlib.modifications[side.mod].atom_mods
+    gone = {change.old_id for change in changes if chr(change.func) == "d"} - {change.new_id for change in changes}
+    present = [atom for atom in cra.residue if atom.name in gone and not atom.is_hydrogen()]
+    return [atom_label(cra.chain.name, cra.residue, atom) for atom in present]
 
 
 def _address(cra: gemmi.CRA) -> gemmi.AtomAddress:

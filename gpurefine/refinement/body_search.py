@@ -137,12 +137,13 @@ class Searcher:
     """The search at work."""
 
     def __init__(self, objective: Objective, search: BodySearch, values: AtomValues) -> None:
-        """Choose the resolution by what the smallest body is expected to gain."""
+        """Choose the resolution by how far bodies are looked for, and by what the smallest is expected to gain."""
         self.objective, self.search, self.values = objective, search, values
         self.bodies = RigidBodies.of(search.member, values.xyz, objective.composition.tls)
         self.count = len(search.names)
         data = objective.experiment.reflections.d_min
-        limits = [limit for limit in LIMITS if limit > data] or [data]
+        # at a lower resolution than this all poses within reach are alike, and none stands out
+        limits = [limit for limit in LIMITS if data < limit <= max(search.reach, COARSEST)] or [data]
         self.zones = [self._zone([limit for limit in limits if limit >= COARSEST] or limits[:1], GAIN)]
         self.zones.append(self._zone(limits, FINE_GAIN))
         self.step = STEP * self.zones[0].limit

@@ -117,6 +117,27 @@ def test_disulphide_found_by_distance():
     assert not build(two_cysteines((0.0, 0.0, 9.0))).links
 
 
+def test_overlapping_chains_are_not_linked():
+    """A carboxylate that has both its oxygens is 1.3 Å from the amide N of another chain that is not in its place."""
+    st = piece(59, 61)
+    chain = st[0][0]
+    place = {atom.name: np.array(atom.pos.tolist()) for atom in chain[2]}
+    across = place["C"] - 0.5 * (place["CA"] + place["O"])
+    add_atom(chain[2], "OXT", "O", place["C"] + 1.25 * across / np.linalg.norm(across))
+    second = chain.clone()
+    second.name = "B"
+    normal = np.cross(place["CA"] - place["C"], place["O"] - place["C"])
+    goal = place["C"] + 1.3 * normal / np.linalg.norm(normal)
+    shift = goal - np.array(second[0]["N"][0].pos.tolist())
+    for residue in second:
+        for atom in residue:
+            atom.pos += gemmi.Position(*shift)
+    model = build(structure([chain, second]))
+    assert not model.links
+    (told,) = (message for message in model.messages if "do chains overlap?" in message)
+    assert told.startswith("Warning: ") and "A/61/GLY/C" in told and "B/59/ALA/N" in told and "A/61/GLY/OXT" in told
+
+
 def test_disulphide_to_a_symmetry_mate():
     st = two_cysteines((90.0, 0.0, 0.0))
     model = build(st)

@@ -55,9 +55,9 @@ def away(problem: Any, xyz: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.sum(left**2, axis=1))))
 
 
-def test_contributions_add_up_to_the_structure_factors(problem: Any) -> None:
+def test_contributions_add_up_to_the_structure_factors(problem: Any, backend: Any) -> None:
     """Of all operations, of both bodies and the rest; and a shift is a phase."""
-    objective = objective_of(problem)
+    objective = objective_of(replace(problem, backend=backend))
     values, member = objective.first_values(), problem.groups.rigid.member
     zone = Zone.of(objective, values, 4.0)
     parts = [zone.part(objective, values, member == g) for g in (-1, 0, 1)]
