@@ -133,5 +133,6 @@ def test_natives_with_pairs_where_the_structure_factors_lie(backend: Any, everyt
     for _ in range(2):
         found = backend.siras(fo, sigma, keep(f), keep(d), keep(s), epsilon, centric, True, keep(scale))
         for field in fields(wanted):
-            tolerance = 1e-7 if backend.name == "reference" else 1e-8
+            exact = backend.name == "cpu" or "g++" in backend.name  # a GPU multiplies and adds at once
+            tolerance = 1e-8 if exact else 1e-7
             close(getattr(found, field.name), getattr(wanted, field.name), tolerance)

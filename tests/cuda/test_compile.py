@@ -99,6 +99,26 @@ def test_compiled_code_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert other.is_file() and tmp_path not in other.parents
 
 
+def test_jobs_may_store_the_same_file_at_the_same_time(tmp_path: Path) -> None:
+    """Whoever reads meanwhile finds no file or a whole one, which others may read too."""
+    code = """
+import sys
+from pathlib import Path
+from gpurefine.backend.cuda import sources
+for _ in range(30):
+    assert sources._store(Path(sys.argv[1]), b"code" * 250_000).is_file()
+"""
+    path = tmp_path / "shared" / "kernels.cubin"
+    jobs = [subprocess.Popen([sys.executable, "-c", code, str(path)], stderr=subprocess.PIPE) for _ in range(3)]
+    seen = set()
+    while any(job.poll() is None for job in jobs):
+        if path.is_file():
+            seen.add(path.read_bytes())
+    assert [job.communicate()[1] for job in jobs] == [b""] * 3 and not any(job.returncode for job in jobs)
+    assert seen == {b"code" * 250_000}
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name] and path.stat().st_mode & 0o777 == 0o644
+
+
 @needs_nvrtc
 @pytest.mark.filterwarnings("ignore")
 def test_a_refused_source_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

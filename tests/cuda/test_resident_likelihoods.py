@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import shim_device
 from counting import Counting
 from crystals import make_crystal
+from shim_device import ShimDevice
 from simulated_pairs import simulated
 
 from gpurefine.backend import create
@@ -99,6 +101,34 @@ CASES: dict[str, tuple[Callable[[Any], tuple[Any, Any]], int]] = {
 by some reflections."""
 
 
+@lru_cache(maxsize=3)
+def errors_of(kind: str) -> Any:
+    """The error model that the cpu backend finds from moments."""
+    likelihood, f_total = CASES[kind][0](create("cpu", 2))
+    return likelihood.fit(f_total, np.exp(0.1 * np.random.default_rng(1).normal(size=f_total.shape[1])), None)
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_the_same_bits_in_every_order_of_threads(kind: str) -> None:
+    found = set()
+    for order in (0, 1, 2):
+        backend = CudaBackend(ShimDevice(order))
+        likelihood, f_total = CASES[kind][0](backend)
+        total, k = backend.keep(f_total), backend.keep(np.ones(f_total.shape[1]))
+        values = likelihood.values(errors_of(kind), k)
+        result = likelihood.evaluate(values, total, np.flatnonzero(likelihood.reflections.free), True)
+        parts = result.minus_ll, result.gradient, result.information, likelihood.amplitudes(values, total)
+        if kind == "twin":
+            slopes = likelihood.fraction_slopes(values, total, likelihood.plain.estimate)
+            parts = *parts, *backend.centred_products(slopes)
+        else:
+            part = likelihood.plan.free
+            by_knot = np.random.default_rng(0).normal(size=(2, len(part.index)))
+            parts = *parts, backend.curve_sums(part.hats, backend.keep(by_knot), backend.keep(by_knot), 0, 2).square
+        found.add(b"".join(np.asarray(part).tobytes() for part in parts))
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("kind", CASES)
 def test_no_array_over_reflections_crosses(kind: str) -> None:
     """And everything is as on the cpu backend."""
@@ -106,8 +136,7 @@ def test_no_array_over_reflections_crosses(kind: str) -> None:
     backend = CudaBackend(Counting())
     device: Any = backend.device
     runs: list[list[Any]] = []
-    first, f_total = make(create("cpu", 2))
-    start = first.fit(f_total, np.exp(0.1 * np.random.default_rng(1).normal(size=f_total.shape[1])), None)
+    start = errors_of(kind)
     for used in (create("cpu", 2), backend):
         likelihood, f_total = make(used)
         n, k = f_total.shape[1], np.exp(0.1 * np.random.default_rng(1).normal(size=f_total.shape[1]))

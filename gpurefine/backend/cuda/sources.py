@@ -140,7 +140,7 @@ def cubin_path(file: str, architecture: int) -> Path:
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:24]
     name = f"{Path(file).stem}-sm{architecture}-{digest}.cubin"
     path = cache_folder() / name
-    if path.is_file():
+    if os.access(path, os.R_OK):
         return path
     code, _ = compile_cubin(file, architecture)
     try:
@@ -155,6 +155,7 @@ def _store(path: Path, code: bytes) -> Path:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(code)
+            os.fchmod(file.fileno(), 0o644)  # others may share the folder, and mkstemp leaves them nothing
         os.replace(partial, path)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
