@@ -137,6 +137,9 @@ def test_gradient_of_occupancies(example: tuple[Path, Path]) -> None:
     occ[problem.groups.occupancies.member >= 0] = 0.7
     objective = objective_of(problem, 1, occ=occ, scattering_weight=occ)
     assert objective.stages[-1].terms[-1].kind.by_occupancy
+    parts = [stage.terms[-1] for stage in objective.stages]
+    assert [stage.name for stage in objective.stages] == ["occupancies", "atoms"]
+    assert all(term.within is not None for term in parts)  # steps end where occupancies are allowed
     check_chain_rule(objective, "atoms", len(objective.stages[-1].terms) - 1, 0.02)
 
 

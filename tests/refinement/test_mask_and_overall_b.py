@@ -11,6 +11,7 @@ import pytest
 
 import gpurefine
 from gpurefine.config import SolventOptions
+from gpurefine.constants import B_MIN
 from gpurefine.refinement import refine as loop
 from gpurefine.refinement.checkpoint import from_plain, restore, take, to_plain
 
@@ -45,6 +46,21 @@ def test_atoms_take_over_the_overall_b(problem: Any) -> None:
     assert np.ptp(shift) < 1e-9 and shift[0] == pytest.approx(wanted, abs=0.5)
     assert abs(objective.experiment.fitted.scale.b_overall) < 0.5
     assert after.cycles[0].r_work == pytest.approx(before.cycles[0].r_work, abs=0.002)
+
+
+def test_no_atom_falls_below_the_lowest_b(problem: Any) -> None:
+    """B that are 20 Å² too high, but for one atom: what this one cannot take stays in the scale."""
+    chemistry = problem.chemistry
+    b_iso = chemistry.atoms.b_iso + 20.0
+    b_iso[0] = B_MIN + 0.7
+    higher = replace(problem, chemistry=replace(chemistry, atoms=replace(chemistry.atoms, b_iso=b_iso)))
+    objective, options = objective_of(higher)
+    objective.overall_b = True
+    state = loop.start(objective, options).state
+    assert state.b_iso.min() == pytest.approx(B_MIN) and state.b_iso[1] == pytest.approx(b_iso[1] - 0.7)
+    experiment = objective.experiment
+    assert experiment.fitted.scale.b_overall < -5.0
+    np.testing.assert_allclose(experiment.fitted.f_total, experiment.total(state.f_calc), rtol=1e-6)
 
 
 def test_search_finds_better_radii_than_bad_ones_and_keeps_them(problem: Any) -> None:
