@@ -74,6 +74,7 @@ def test_a_group_at_the_bound_stays_out_of_the_equations(problem: Any) -> None:
     (term,) = (each for each in objective.terms if isinstance(each.kind, GroupedB))
     block = objective.linearise(state, 1.0)[list(objective.terms).index(term)]
     assert (block.gradient <= 0.0).all() and (block.gradient < 0.0).any()
+    assert block.matrices and all(matrix.diagonal.shape == (term.kind.count, 1, 1) for matrix in block.matrices)
 
 
 def test_gradient_of_grouped_b(problem: Any) -> None:

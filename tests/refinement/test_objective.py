@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from chain_rule import objective_of
 import gpurefine
 from gpurefine.config import RefineOptions
 from gpurefine.refinement import refine as loop
+from gpurefine.refinement.terms import PositionTerms
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,7 @@ def test_a_new_stage_begins_with_the_full_step(problem: Any) -> None:
     assert objective.length == 0.6  # the same stage
     objective.enter(3)
     assert objective.length == 1.0 and objective.stage.name == "atoms"
+    assert [stage.moves_atoms for stage in objective.stages] == [False, True] and len(objective.terms) == 2
 
 
 def test_damping_is_of_the_data_alone(problem: Any) -> None:
@@ -43,3 +47,44 @@ def test_damping_is_of_the_data_alone(problem: Any) -> None:
         np.testing.assert_array_equal(after.gradient, before.gradient)
         for one, other in zip(before.matrices, after.matrices, strict=True):
             np.testing.assert_array_equal(one.diagonal, other.diagonal)
+
+
+def test_parameters_of_the_data_need_all_data(problem: Any) -> None:
+    objective = objective_of(problem, 1)
+    objective.data = ("k_mask",)  # type: ignore[assignment]
+    objective.enter(1)
+    assert objective.stage.d_min is None and objective.data_kinds == ("k_mask",)
+    objective.stage = replace(objective.stage, d_min=6.0)
+    assert objective.data_kinds == ()
+
+
+def test_directions_with_little_curvature_are_left_out(problem: Any) -> None:
+    """All but the strongest of a body's six, where the filter says so."""
+    objective = objective_of(problem, 1)
+    state = loop.start(objective, RefineOptions()).state
+    objective.enter(1)
+    (whole,) = objective.linearise(state, 1.0)
+    (term,) = objective.terms
+    objective.stage = replace(objective.stage, terms=(replace(term, filter=0.999),))
+    (block,) = objective.linearise(state, 1.0)
+    values, vectors = np.linalg.eigh(whole.extra[0])
+    kept = vectors[:, values > 0.999 * values[-1]]
+    assert 0 < kept.shape[1] < 6
+    expected = kept @ (kept.T @ whole.gradient[0])
+    np.testing.assert_allclose(block.gradient[0], expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    assert np.linalg.matrix_rank(block.extra[0]) == kept.shape[1]
+
+
+def test_restraints_on_positions_are_added_up() -> None:
+    parts = [
+        SimpleNamespace(
+            value=lambda xyz, k=k: float(k), evaluate=lambda xyz, want, k=k: SimpleNamespace(
+                gradient=np.full((2, 3), 10.0**k), matrices=[k]
+            ),
+        )
+        for k in range(3)
+    ]
+    terms = PositionTerms(*parts)
+    at = SimpleNamespace(xyz=np.zeros((2, 3)))
+    found = terms.linearise(at)
+    assert terms.value(at) == 3.0 and (found.gradient == 111.0).all() and found.matrices == [0, 1, 2]
