@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e, i1e
 
 F64 = NDArray[np.float64]
 
@@ -29,6 +28,8 @@ def log_likelihood(e_obs: F64, e_calc: F64, variance: F64, centric: NDArray[np.b
     Rice's distribution, the normal one of a signed amplitude for centric reflections (paper (4)–(5)), with
     ``variance`` (n, 1) of what the model leaves open.
     """
+    from scipy.special import i0e  # loaded only where a body is searched for
+
     out = np.zeros(e_calc.shape[1])
     for which, half in ((~centric, 1.0), (centric, 0.5)):
         e, model, v = e_obs[which], e_calc[which], variance[which]
@@ -45,6 +46,8 @@ def slope_by_square(e_obs: F64, e_calc: F64, variance: F64, centric: NDArray[np.
     With it the likelihood is linear in intensities around what is expected of them, good enough to rank many models
     (Storoni et al. 2004, Acta Cryst. D60, 432–438).
     """
+    from scipy.special import i0e, i1e
+
     half = np.where(centric, 0.5, 1.0)
     x = 2.0 * half * e_obs * e_calc / variance
     fom = np.where(centric, np.tanh(x), i1e(x) / i0e(x))
