@@ -4,6 +4,9 @@
 
 Sizes are boxes: ``5k``, ``20k``, ``100k`` or ``box:COPIES[:D_MIN]``.  Exponents are slopes of ln(seconds a cycle)
 against ln(atoms) and ln(reflections): 1 is linear.
+
+Before and after, the speed of main memory is measured with each number of threads.  Virtual machines share it with
+their neighbours: where all cores get no more of it than one, a second core cannot help, whatever the program.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from pathlib import Path
 from statistics import linear_regression, median
 from typing import Any
 
+from gpurefine.backend.create import cpu_count
+
 from .cases import box_case
+from .ceilings import measure
 from .machine import RESULTS, WORK, describe, heading, save
 from .programs import Gpurefine, Outcome, run
 from .summary import align, short
@@ -108,6 +114,11 @@ def table(points: Sequence[Point], fits: Sequence[Fit]) -> str:
     return "\n".join(text)
 
 
+def memory_speed(threads: Sequence[int]) -> dict[str, float]:
+    """GB a second read and written together, by number of threads ("all" for 0)."""
+    return {str(count or "all"): round(measure(count or cpu_count()).bandwidth / 1e9, 1) for count in threads}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, fit, print and save."""
     parser = argparse.ArgumentParser(prog="python -m perf.bench_scaling", description=(__doc__ or "").split("\n")[0])
@@ -125,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threads = [int(part) for part in given.threads.split(",")]
     found: dict[tuple[str, int], Point] = {}
     result: dict[str, Any] = {"what": "bench_scaling", **about, "cycles": given.cycles, "repeats": given.repeats}
+    before = memory_speed(threads)
+    print(f"Memory, GB/s by threads: {before}", flush=True)
     for size in given.size:
         case = box_case(size, given.work)
         programs = [Gpurefine(count, given.gpurefine) for count in threads]
@@ -144,6 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     points = list(found.values())
     fits = [fit_points(count, [p for p in points if p.threads == count]) for count in threads]
     print("\n" + table(points, fits))
+    after = memory_speed(threads)
+    print(f"Memory, GB/s by threads, afterwards: {after}")
+    result["memory_gb_s"] = [before, after]
     result["points"], result["fits"] = [asdict(p) for p in points], [asdict(f) for f in fits]
     save(given.out, result)
 
