@@ -128,8 +128,8 @@ class SolveOps(Protocol):
 
 
 @runtime_checkable
-class DeviceSolver(Protocol):
-    """What a backend offers beside the table if it can do without the host between two products."""
+class SystemSolver(Protocol):
+    """What a backend offers beside the table if it solves whole systems itself, compiled or without the host."""
 
     def conjugate_gradients(
         self, matrices: Sequence[BlockMatrix], extra_diagonal: F64, right: F64, ridge: float, tolerance: float,

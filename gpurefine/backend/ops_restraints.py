@@ -162,6 +162,11 @@ class ContactRules:
     self_distance: float
 
 
+LEFT_OUT, TORSION, BARE = 0, 1, 2
+"""Kinds of an exclusion: never listed, listed as 1-4 pair, listed as 1-3 pair without an angle restraint; the latter
+two are relations of contacts."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Contacts:
     """Pairs of atoms near each other, first ≤ second, ordered by the first atom.

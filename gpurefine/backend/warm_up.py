@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .blocks import BlockMatrix, BlockPattern
-from .ops import Backend, DeviceSolver
+from .ops import Backend, SystemSolver
 from .ops_adp import TensorTerms
 from .ops_derivative import ScalePlace, SitePlan
 from .ops_pairs import BondedNeighbours, ContactClasses, PairLister
@@ -52,7 +52,7 @@ def _mask_and_products(backend: Backend) -> None:
             np.array([0, 1, 2], np.int32), index, np.zeros(2, np.int32), np.array([False, True]), diagonal, off,
             np.ones((2, size)), np.zeros((2, size)),
         )
-        if isinstance(backend, DeviceSolver):
+        if isinstance(backend, SystemSolver):
             pattern = BlockPattern.from_pairs(2, index[:1], index[1:])
             matrix = BlockMatrix(pattern, diagonal, off)
             backend.conjugate_gradients([matrix], diagonal, np.ones((2, size)), 0.0, 0.1, 2)

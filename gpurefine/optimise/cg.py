@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, LinearSolution, inverse_blocks
-from ..backend.ops import DeviceSolver, SolveOps
+from ..backend.ops import SolveOps, SystemSolver
 from ..errors import Status
 
 F64 = NDArray[np.float64]
@@ -32,9 +32,9 @@ def solve(
         ridge: relative: 0.1 makes every diagonal block 10 % stiffer.
         tolerance: relative residual in the preconditioned norm at which to stop.
 
-    A backend that is a :class:`DeviceSolver` performs the same iterations without the host.
+    A backend that is a :class:`SystemSolver` performs the same iterations itself.
     """
-    if isinstance(backend, DeviceSolver):
+    if isinstance(backend, SystemSolver):
         solution = backend.conjugate_gradients(matrices, extra_diagonal, right, ridge, tolerance, max_iterations)
         if solution is not None:
             return solution

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.ops_pairs import ContactClasses
-from ..backend.ops_restraints import Contacts
+from ..backend.ops_restraints import BARE, TORSION, Contacts
 from ..model.topology import NonbondedTypes
 from .covalent_radii import covalent_radius
-from .exclusions import BARE, TORSION
 
 F64 = NDArray[np.float64]
 I8 = NDArray[np.int8]

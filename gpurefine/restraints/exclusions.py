@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_restraints import BARE, LEFT_OUT, TORSION
 from ..model.crystal import Crystal
 from ..model.topology import Topology
 from .arrays import geometry_terms, no_symmetry, term_pairs
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
-
-LEFT_OUT, TORSION, BARE = 0, 1, 2
-"""Kinds of an exclusion: never listed, listed as 1-4 pair, listed as 1-3 pair without an angle restraint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

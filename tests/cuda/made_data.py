@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gemmi
 import numpy as np
+from small_models import xenon_sites
 
 import gpurefine
 
@@ -36,7 +37,7 @@ def derivative_of(example: tuple[Path, Path], folder: Path, d_min: float) -> tup
     native = problem.refine().report.maps.f_total
     hkl, cell, rng = problem.data.reflections.hkl, problem.data.crystal, np.random.default_rng(0)
     table = gemmi.StructureFactorCalculatorX(gemmi.UnitCell(*cell.cell))
-    heavy = heavy_atoms(model, folder / "heavy.pdb")
+    heavy = xenon_sites(folder / "heavy.pdb", model)
     structure = gemmi.read_structure(str(heavy))
     table.addends.clear()
     first = np.array([table.calculate_sf_from_model(structure[0], list(map(int, h))) for h in hkl])
@@ -61,24 +62,4 @@ def _written(path: Path, like: gemmi.Mtz, hkl: np.ndarray, columns: dict[str, tu
         mtz.add_column(label, kind)
     mtz.set_data(np.column_stack([hkl, *(values for _, values in columns.values())]).astype(np.float32))
     mtz.write_to_file(str(path))
-    return path
-
-
-def heavy_atoms(model: Path, path: Path) -> Path:
-    """Two xenon atoms in the cell of ``model``."""
-    given = gemmi.read_structure(str(model))
-    structure = gemmi.Structure()
-    structure.cell, structure.spacegroup_hm = given.cell, given.spacegroup_hm
-    chain = gemmi.Chain("X")
-    for k, x in enumerate((5.0, 12.0)):
-        residue = gemmi.Residue()
-        residue.name, residue.seqid, residue.het_flag = "XE", gemmi.SeqId(k + 1, " "), "H"
-        atom = gemmi.Atom()
-        atom.name, atom.element, atom.pos = "XE", gemmi.Element("Xe"), gemmi.Position(x, 6.0, 7.0)
-        atom.occ, atom.b_iso = 0.5, 25.0
-        residue.add_atom(atom)
-        chain.add_residue(residue)
-    structure.add_model(gemmi.Model("1"))
-    structure[0].add_chain(chain)
-    structure.write_pdb(str(path))
     return path

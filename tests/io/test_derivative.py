@@ -8,6 +8,7 @@ from typing import Any
 import gemmi
 import numpy as np
 import pytest
+from small_models import xenon_sites
 
 from gpurefine.config import AnomalousOptions, DataOptions
 from gpurefine.errors import GpurefineError, InputError, UsageError
@@ -49,21 +50,7 @@ def native(example: tuple[Path, Path]) -> tuple[DataSet, Path]:
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> str:
-    structure = gemmi.Structure()
-    model, chain = gemmi.Model("1"), gemmi.Chain("X")
-    for k, x in enumerate((5.0, 12.0)):
-        residue = gemmi.Residue()
-        residue.name, residue.seqid, residue.het_flag = "XE", gemmi.SeqId(k + 1, " "), "H"
-        atom = gemmi.Atom()
-        atom.name, atom.element, atom.pos = "XE", gemmi.Element("Xe"), gemmi.Position(x, 6, 7)
-        atom.occ, atom.b_iso = 0.5, 25
-        residue.add_atom(atom)
-        chain.add_residue(residue)
-    model.add_chain(chain)
-    structure.add_model(model)
-    path = tmp_path_factory.mktemp("sites") / "xe.pdb"
-    structure.write_pdb(str(path))
-    return str(path)
+    return str(xenon_sites(tmp_path_factory.mktemp("sites") / "xe.pdb"))
 
 
 def ask(native: DataSet, data: str, model: str, **options: Any) -> Any:

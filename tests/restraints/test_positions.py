@@ -6,10 +6,10 @@ import numpy as np
 from restraint_models import crystal, topology
 
 from gpurefine.backend.create import create
-from gpurefine.backend.ops_restraints import Contacts
+from gpurefine.backend.ops_restraints import LEFT_OUT, Contacts
 from gpurefine.model.topology import Loose
 from gpurefine.restraints.adp import AdpRestraints
-from gpurefine.restraints.exclusions import LEFT_OUT, find_exclusions
+from gpurefine.restraints.exclusions import find_exclusions
 from gpurefine.restraints.positions import PositionRestraints, kept_positions
 from helpers import check_gradient
 

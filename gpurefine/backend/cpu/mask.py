@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ..stencil import ball
 from .jit import njit
 from .lanes import fill_bytes
-from .memory import empty
+from .memory import converted
 from .regions import clear_runs, find_runs, region_sizes
 from .rows import Array, wrapped
 from .slabs import atoms_of_slabs, plane_ranges, scattered, share_planes, shares
 from .sphere import grid_metric, row_points, row_range
-from .threads import Threads, in_chunks
+from .threads import Threads
 
 
 @njit(parallel=True, cache=True)
@@ -118,9 +118,4 @@ class MaskOps(Threads):
         least = min_volume * float(np.prod(shape)) / abs(float(np.linalg.det(orth)))
         if len(size) and size.min() < least:
             clear_runs(mask, first, begin, end, size, least)
-        real = empty("map", shape, np.float32)
-        in_chunks(
-            lambda planes: np.copyto(real[planes], mask.reshape(shape)[planes]), nu, -(-nu // 8),
-            self.threads,
-        )
-        return real
+        return converted("map", mask.reshape(shape), np.float32, self.threads)

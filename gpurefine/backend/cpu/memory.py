@@ -21,7 +21,7 @@ _FREE = 3
 """References to an array that only this module knows of: the table's, the variable's and the question's own."""
 
 PIECES = 8
-"""Parts in which an array is filled with zeros."""
+"""Parts in which an array is filled."""
 
 
 def release() -> None:
@@ -46,6 +46,11 @@ def empty(what: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 def zeros(what: str, shape: tuple[int, ...], dtype: Any, threads: int) -> NDArray[Any]:
     """The same filled with zeros by ``threads``."""
-    array = empty(what, shape, dtype)
-    in_chunks(lambda part: np.copyto(array[part], 0), shape[0], -(-shape[0] // PIECES), threads)
+    return converted(what, np.broadcast_to(np.zeros((), dtype), shape), dtype, threads)
+
+
+def converted(what: str, values: NDArray[Any], dtype: Any, threads: int) -> NDArray[Any]:
+    """The same filled with ``values`` by ``threads``."""
+    array, n = empty(what, values.shape, dtype), len(values)
+    in_chunks(lambda part: np.copyto(array[part], values[part]), n, -(-n // PIECES), threads)
     return array

@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 from ..blocks import BlockPattern
 from ..ops_pairs import BondedNeighbours, ContactClasses, SimilarPairs
-from ..ops_restraints import F64, I8, I32, Contacts, Flags, Repulsions, SymmetryArrays
+from ..ops_restraints import BARE, F64, I8, I32, TORSION, Contacts, Flags, Repulsions, SymmetryArrays
 from .jit import njit
 from .restraints import RestraintOps
-
-TORSION, BARE = 1, 2
-"""Relations of contacts (:class:`gpurefine.backend.ops_restraints.Contacts`)."""
 
 PARTS = 64
 """Shares of the contacts, or of the atoms, that threads take in turn."""

@@ -147,7 +147,7 @@ class SolveOps(Threads):
         self, matrices: Sequence[BlockMatrix], extra_diagonal: NDArray[np.float64], right: NDArray[np.float64],
         ridge: float, tolerance: float, max_iterations: int,
     ) -> LinearSolution | None:
-        """See :class:`gpurefine.backend.ops.DeviceSolver`."""
+        """See :class:`gpurefine.backend.ops.SystemSolver`."""
         n, side = right.shape
         if side not in (1, 3) or not matrices:
             return None

@@ -57,7 +57,7 @@ class _Graph:
 
 
 class SolveOps(ExchangeOps):
-    """See :class:`gpurefine.backend.ops.SolveOps` and :class:`gpurefine.backend.ops.DeviceSolver`.
+    """See :class:`gpurefine.backend.ops.SolveOps` and :class:`gpurefine.backend.ops.SystemSolver`.
 
     ``graphs``: batches of iterations are launched as graphs; ``graphs_made`` counts them.
     """
