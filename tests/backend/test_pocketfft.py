@@ -31,7 +31,7 @@ def test_definitions(fft: Direct | Public) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", [(12, 15, 10), (48, 90, 120)])
+@pytest.mark.parametrize("shape", [(12, 15, 10), (48, 90, 120), (3, 480, 450)])  # a plane of the last is over CHUNK
 def test_maps_by_both(shape: tuple[int, int, int], threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     density = np.random.default_rng(2).normal(size=shape).astype(np.float32)
     keep = shape[1] - 4, shape[2] // 2 - 1

@@ -22,6 +22,7 @@ from .phased import PhasedOps
 from .reflections import ReflectionOps
 from .scale import ScaleOps
 from .solve import SolveOps
+from .threads import start_threads
 from .twin import TwinOps
 
 
@@ -37,6 +38,7 @@ class CpuBackend(
     def __init__(self, threads: int) -> None:
         """Use ``threads`` cores."""
         self.threads = min(threads, int(nb.config.NUMBA_NUM_THREADS))
+        start_threads()
 
     def release(self) -> None:
         """See :class:`gpurefine.backend.ops.Backend`."""

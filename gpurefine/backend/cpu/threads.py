@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -11,6 +12,24 @@ import numba as nb
 WORTHWHILE = 1000.0
 """Microseconds of one core's work below which a second thread gains nothing, and loses milliseconds when another
 process keeps that core busy (the threads wait for each other at the end of every loop)."""
+
+SPIN_VARIABLE = "GOMP_SPINCOUNT"
+SPINS = 20_000
+"""Turns for which a thread of numba's that has no more to do asks for the next loop before it sleeps: about a
+millisecond.  The 300,000 turns that GNU's OpenMP takes by itself keep a core from the Fourier transforms and the
+checkpoint, which other threads do."""
+
+
+def start_threads() -> None:
+    """Start numba's threads, unless they are running; who has said how they are to wait is left his way."""
+    said = {SPIN_VARIABLE, "OMP_WAIT_POLICY"} & set(os.environ)
+    if not said:
+        os.environ[SPIN_VARIABLE] = str(SPINS)  # read when the library is loaded, and never again
+    try:
+        nb.get_num_threads()  # starts them
+    finally:
+        if not said:
+            os.environ.pop(SPIN_VARIABLE, None)
 
 
 class Threads:
@@ -30,12 +49,17 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def in_chunks(work: Callable[[slice], None], length: int, chunk: int, threads: int) -> None:
-    """Do ``work`` for all of an axis of this length, ``chunk`` at a time: array code that lets other threads run."""
-    slices = [slice(start, min(start + chunk, length)) for start in range(0, length, max(1, chunk))]
+    """Do ``work`` for all of an axis of this length, ``chunk`` at a time (1 at least).
+
+    The work is array code, which lets other threads run.  A thread's chunks are consecutive, as in the loops of numba:
+    what a core has written is then mostly in its own cache.
+    """
+    chunk = max(1, chunk)
+    slices = [slice(start, min(start + chunk, length)) for start in range(0, length, chunk)]
     threads = max(1, min(threads, len(slices)))
 
     def share(number: int) -> None:
-        for part in slices[number::threads]:
+        for part in slices[number * len(slices) // threads : (number + 1) * len(slices) // threads]:
             work(part)
 
     others = [_pool(threads - 1).submit(share, number) for number in range(1, threads)]
