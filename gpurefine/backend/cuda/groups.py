@@ -12,6 +12,9 @@ from .exchange import ExchangeOps
 CHUNK = 2048
 """Numbers that one block of the prefix sum takes (CHUNK in scan.cu)."""
 
+FEW = 32768
+"""Numbers up to which one block adds up all: a launch costs more than that takes."""
+
 PART = 4096
 """Numbers of a segment that one block of a sum of squares takes, as long as there are fewer than MAX_PARTS."""
 
@@ -29,17 +32,24 @@ class Groups:
 class GroupOps(ExchangeOps):
     """Building blocks over lists."""
 
-    def prefix_sums(self, name: str, count: DeviceArray, n: int) -> DeviceArray:
-        """start (n + 1,) int32 in the buffer ``name``: start[k] is the sum of ``count[:k]``."""
-        start = self.buffer(name, n + 1, np.int32)
+    def prefix_sums(self, name: str, count: DeviceArray, n: int, pairs: bool = False) -> DeviceArray:
+        """start (n + 1,) int32 in the buffer ``name``: start[k] is the sum of ``count[:k]``.
+
+        ``pairs``: uint64 instead, each half of the bits being a sum of its own below 2³¹.
+        """
+        kind, suffix = (np.uint64, "_pairs") if pairs else (np.int32, "")
+        start = self.buffer(name, n + 1, kind)
         if n == 0:
             self.device.clear(start)
-            return start
-        chunks = -(-n // CHUNK)
-        chunk = self.buffer("scan.chunks", chunks, np.int32)
-        self.device.launch("scan_chunks", (chunks,), (256,), (count, np.int32(n), chunk))
-        self.device.launch("scan_sums", (1,), (256,), (chunk, np.int32(chunks)))
-        self.device.launch("scan_apply", (chunks,), (256,), (count, np.int32(n), chunk, start))
+        elif n <= FEW:
+            self.device.launch(f"scan_few{suffix}", (1,), (1024,), (count, np.int32(n), start))
+        else:
+            chunks = -(-n // CHUNK)
+            chunk = self.buffer("scan.chunks", chunks, kind)
+            self.device.launch(
+                f"scan_chunks{suffix}", (chunks,), (256,), (count, np.int32(n), chunk, self.counter())
+            )
+            self.device.launch(f"scan_apply{suffix}", (chunks,), (256,), (count, np.int32(n), chunk, start))
         return start
 
     def grouped(self, name: str, key: DeviceArray, n: int, n_group: int) -> Groups:
