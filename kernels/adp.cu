@@ -3,16 +3,18 @@
 
 // first, second, weight (n,) -> z (n,), whose half squares are the values; with `derivative` also terms (n, 4):
 // gradient and curvature by the first and by the second atom; with `blocks` the mixed curvature is added to off (n,).
+// width (n,), if it is not null: sigma of B1 - B2, 0 where the weight is.
 extern "C" __global__ void __launch_bounds__(128)
 adp_terms(
     const int* __restrict__ first, const int* __restrict__ second, const double* __restrict__ weight,
     const double* __restrict__ b_iso, int n, int derivative, int blocks, double* __restrict__ z,
-    double* __restrict__ terms, double* __restrict__ off) {
+    double* __restrict__ terms, double* __restrict__ off, double* __restrict__ width) {
     const int k = thread_index();
     if (k >= n) return;
     const double p = b_iso[first[k]], q = b_iso[second[k]], w = weight[k];
     const double inverse = 1.0 / (p * q), difference = p - q, sum = p + q;
     z[k] = difference * sqrt(w * inverse);
+    if (width) width[k] = w > 0.0 ? sqrt(p * q / w) : 0.0;
     if (!derivative) return;
     const double common = 0.5 * w * difference * sum * inverse, half = 0.25 * w * sum * sum * inverse;
     terms[4 * k] = common / p;

@@ -3,30 +3,27 @@
 // The pairs that overlap are bonds that are too short. Each leaves two rows (one for either atom), which are then
 // collected by atom and by block, so that no two threads add to one place.
 #include "common.cuh"
-#include "bonds.cuh"
+#include "images.cuh"
 
-// Image (12) of the second atom of a pair; symmetry (n_op + 1, 12) are the operations and, last, the matrix that turns
-// cells into A. The identity leaves the atom exactly where it is.
-__device__ __forceinline__ void image_of(
-    const double* __restrict__ symmetry, int n_op, int op, const int* __restrict__ shift, double (&image)[12]) {
-    const double s0 = shift[0], s1 = shift[1], s2 = shift[2];
-    const bool own = op == 0 && s0 == 0.0 && s1 == 0.0 && s2 == 0.0;
-    const double *r = symmetry + 12 * op, *orth = symmetry + 12 * n_op;
-#pragma unroll
-    for (int c = 0; c < 9; c++) image[c] = own ? (c % 4 == 0 ? 1.0 : 0.0) : r[c];
-#pragma unroll
-    for (int c = 0; c < 3; c++)
-        image[9 + c] = own ? 0.0 : r[9 + c] + orth[3 * c] * s0 + orth[3 * c + 1] * s1 + orth[3 * c + 2] * s2;
-}
+enum { KIND_VDW = 0, KIND_BARE = 4, REPORTED_SYMMETRY = 4 };
 
-// atoms (n, 2), op (n), shift (n, 3), limits (n, 2): critical distance and sigma -> z (n,).
+// atoms (n, 2), op (n), shift (n, 3), limits (n, 2): critical distance and sigma -> z (n,). With `reported` (n,) also the
+// kinds that statistics tell apart: that of the contact (kind (n,); bare ones are as the others), 4 through symmetry, -1
+// where one of the atoms is not heavy.
 extern "C" __global__ void __launch_bounds__(128, 4)
 repulsion_overlaps(
     const double* __restrict__ xyz, const int* __restrict__ atoms, const int* __restrict__ op,
     const int* __restrict__ shift, const double* __restrict__ limits, const double* __restrict__ symmetry, int n_op,
-    int n, double* __restrict__ z) {
+    int n, double* __restrict__ z, const signed char* __restrict__ kind, const bool* __restrict__ heavy,
+    signed char* __restrict__ reported) {
     const int k = thread_index();
     if (k >= n) return;
+    if (reported) {
+        const bool away = op[k] || shift[3 * k] || shift[3 * k + 1] || shift[3 * k + 2];
+        const int own = kind[k] == KIND_BARE ? KIND_VDW : kind[k];
+        const int what = away ? REPORTED_SYMMETRY : own;
+        reported[k] = (signed char)(heavy[atoms[2 * k]] && heavy[atoms[2 * k + 1]] ? what : -1);
+    }
     double image[12];
     image_of(symmetry, n_op, op[k], shift + 3 * k, image);
     const double value = bond_term(

@@ -1,11 +1,14 @@
-// Pairs of atoms whose displacement parameters resemble each other: neighbours by bonds, and contacts.
+// Pairs of atoms whose displacement parameters resemble each other, neighbours by bonds and contacts; and the rows of
+// the matrix that has a block for each pair.
 //
 // One thread an atom; it goes through its partners in ascending order, looking for the next among all of them each
-// time, which needs no memory, and lists are short.
+// time, which needs no memory, and lists are short. A row of the matrix has the pairs of which the atom is the second
+// first: their number and place are found by atomic counts, and they are then sorted, so that no order of threads shows.
 #include "common.cuh"
 #include "vectors.cuh"
 
 #define NOBODY 0x7fffffff
+#define ONE_OF_ALL (u64(1) << 32)
 
 struct Partner {
     int second, relation, op;
@@ -51,56 +54,95 @@ __device__ __forceinline__ Partner next_partner(
     return best;
 }
 
-// count (n,) of the pairs of which each atom is the first.
+// Adds to count (n,), 0 at first: in the high half of the bits the pairs that each atom is of, in the low half those
+// of which it is the first.
 extern "C" __global__ void __launch_bounds__(128, 4)
 similar_count(
     const double* __restrict__ xyz, const int* __restrict__ bonded_start, const int* __restrict__ bonded_second,
     const int* __restrict__ bonded_relation, const bool* __restrict__ heavy, const int* __restrict__ contact_start,
     const int* __restrict__ contact_second, const int* __restrict__ contact_op,
     const double* __restrict__ contact_distance, int n_op, int contact_relation, double cutoff, int n,
-    int* __restrict__ count) {
+    u64* __restrict__ count) {
     const int i = thread_index();
     if (i >= n) return;
-    int last = -1, found = 0;
-    while (true) {
-        const Partner next = next_partner(
-            xyz, bonded_start, bonded_second, bonded_relation, heavy, contact_start, contact_second, contact_op,
-            contact_distance, n_op, contact_relation, cutoff, i, last);
-        if (next.second == NOBODY) break;
-        if (next.shortest <= cutoff) found++;
-        last = next.second;
-    }
-    count[i] = found;
-}
-
-// The pairs of atom i from start[i] on: pair (m, 4) = first, second, relation, op; place (m, 4) = shortest distance and
-// line.
-extern "C" __global__ void __launch_bounds__(128, 4)
-similar_fill(
-    const double* __restrict__ xyz, const int* __restrict__ bonded_start, const int* __restrict__ bonded_second,
-    const int* __restrict__ bonded_relation, const bool* __restrict__ heavy, const int* __restrict__ contact_start,
-    const int* __restrict__ contact_second, const int* __restrict__ contact_op,
-    const double* __restrict__ contact_distance, int n_op, int contact_relation, double cutoff, int n,
-    const int* __restrict__ start, int* __restrict__ pair, double* __restrict__ place) {
-    const int i = thread_index();
-    if (i >= n) return;
-    int last = -1, to = start[i];
+    int last = -1;
+    u64 found = 0;
     while (true) {
         const Partner next = next_partner(
             xyz, bonded_start, bonded_second, bonded_relation, heavy, contact_start, contact_second, contact_op,
             contact_distance, n_op, contact_relation, cutoff, i, last);
         if (next.second == NOBODY) break;
         if (next.shortest <= cutoff) {
-            pair[4 * to] = i;
-            pair[4 * to + 1] = next.second;
-            pair[4 * to + 2] = next.relation;
-            pair[4 * to + 3] = next.op;
-            place[4 * to] = next.shortest;
-            place[4 * to + 1] = next.line.x;
-            place[4 * to + 2] = next.line.y;
-            place[4 * to + 3] = next.line.z;
+            found += 1;
+            atomicAdd(count + next.second, ONE_OF_ALL);
+        }
+        last = next.second;
+    }
+    atomicAdd(count + i, found * (ONE_OF_ALL + 1));
+}
+
+// The pairs of atom i in the order of the second: first, second, relation, op, distance, line (m, 3), its unit vector
+// and weight (m,) = strength[relation]/max(1, distance^2/4). start (n + 1,) are the prefix sums of count, which is used
+// up. Of the matrix: row_start (n + 1,), column and entry (2 m,) = 2 slot + (1 if transposed), where the entries of pairs
+// of which the atom is the second come in any order and without columns.
+extern "C" __global__ void __launch_bounds__(128, 4)
+similar_fill(
+    const double* __restrict__ xyz, const int* __restrict__ bonded_start, const int* __restrict__ bonded_second,
+    const int* __restrict__ bonded_relation, const bool* __restrict__ heavy, const int* __restrict__ contact_start,
+    const int* __restrict__ contact_second, const int* __restrict__ contact_op,
+    const double* __restrict__ contact_distance, int n_op, int contact_relation, double cutoff, int n,
+    const double* __restrict__ strength, const u64* __restrict__ start, u64* count, int* __restrict__ first,
+    int* __restrict__ second, int* __restrict__ relation, int* __restrict__ op, double* __restrict__ distance,
+    double* __restrict__ line, double* __restrict__ unit, double* __restrict__ weight, int* __restrict__ row_start,
+    int* __restrict__ column, int* __restrict__ entry) {
+    const int i = thread_index();
+    if (i >= n) return;
+    row_start[i] = int(start[i] >> 32);
+    if (i == n - 1) row_start[n] = int(start[n] >> 32);
+    const u64 own = start[i + 1] - start[i];
+    int last = -1, to = int(unsigned(start[i])), direct = int(start[i + 1] >> 32) - int(unsigned(own));
+    while (true) {
+        const Partner next = next_partner(
+            xyz, bonded_start, bonded_second, bonded_relation, heavy, contact_start, contact_second, contact_op,
+            contact_distance, n_op, contact_relation, cutoff, i, last);
+        if (next.second == NOBODY) break;
+        if (next.shortest <= cutoff) {
+            const int j = next.second;
+            first[to] = i;
+            second[to] = j;
+            relation[to] = next.relation;
+            op[to] = next.op;
+            distance[to] = next.shortest;
+            store3(line, to, next.line);
+            store3(unit, to, (1.0 / fmax(length(next.line), 1e-9)) * next.line);
+            weight[to] = strength[next.relation] / fmax(1.0, 0.25 * next.shortest * next.shortest);
+            column[direct] = j;
+            entry[direct++] = 2 * to;
+            // of row j the first places, as many as are left of those for which it is the second
+            const u64 left = atomicAdd(count + j, ~ONE_OF_ALL + 1);
+            entry[int(start[j] >> 32) + int(left >> 32) - int(unsigned(left)) - 1] = 2 * to + 1;
             to++;
         }
         last = next.second;
     }
+}
+
+// Puts the entries that are transposed, the first of every row, into the order of their slots, and writes their columns.
+extern "C" __global__ void __launch_bounds__(128)
+similar_mirror(
+    const u64* __restrict__ start, const int* __restrict__ first, int n, int* __restrict__ column,
+    int* __restrict__ entry) {
+    const int i = thread_index();
+    if (i >= n) return;
+    const int begin = int(start[i] >> 32), end = int(start[i + 1] >> 32) - int(unsigned(start[i + 1] - start[i]));
+    for (int k = begin; k < end; k++) {
+        const int item = entry[k];
+        int to = k;
+        while (to > begin && entry[to - 1] > item) {
+            entry[to] = entry[to - 1];
+            to--;
+        }
+        entry[to] = item;
+    }
+    for (int k = begin; k < end; k++) column[k] = first[entry[k] >> 1];
 }

@@ -30,6 +30,10 @@ class BlockPattern:
     slot: NDArray[np.int32]
     transposed: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        """Number of blocks above the diagonal."""
+        return len(self.pairs)
+
     @staticmethod
     def from_pairs(n: int, first: NDArray[np.int32], second: NDArray[np.int32]) -> BlockPattern:
         """Pattern of all given atom pairs (any order, repeats and i == j allowed and dropped)."""
@@ -93,7 +97,7 @@ def coupled(diagonal: NDArray[np.float64], pairs: NDArray[np.integer], off: NDAr
     slot = pattern.find(pairs.min(axis=1)[~same], pairs.max(axis=1)[~same])
     own = off[same]
     diagonal = diagonal + _summed(own + np.swapaxes(own, 1, 2), pairs[same, 0], n)
-    return BlockMatrix(pattern, diagonal, _summed(off[~same], slot, len(pattern.pairs)))
+    return BlockMatrix(pattern, diagonal, _summed(off[~same], slot, len(pattern)))
 
 
 def _summed(blocks: NDArray[np.float64], row: NDArray[np.integer], n: int) -> NDArray[np.float64]:

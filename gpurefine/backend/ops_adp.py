@@ -13,12 +13,14 @@ Curvature is that of the same expressions with the denominators held: with Δ = 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import BlockMatrix
+from .ops_pairs import SimilarPairs
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -28,27 +30,54 @@ TENSOR_KINDS = ("similarity", "rigid bond", "sphericity")
 """Order of the values that :meth:`AdpOps.tensor_restraints` returns."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class TensorTerms:
     """Pairs (k,) of atoms whose displacements resemble each other, and what holds single atoms (n,).
 
     Attributes:
-        first, second: (k,) int32, first < second; op: (k,) int32, the operation that brings the second near the first.
-        weight: (k,) of similarity; rigid: (k,) of the rigid bond, 0 for most pairs; direction: (k, 3) its unit vector.
+        pairs: first < second; ``weight`` of similarity.
+        rigid_weight: by relation, the weight of the rigid bond where at least one of the two atoms is anisotropic.
         turn: (n_op, 6, 6) what each operation does to the six-vector of a tensor.
         is_aniso: (n,) bool; the tensors of the others stay isotropic.
         sphericity: (n,) weight of sphericity.
     """
 
-    first: I32
-    second: I32
-    op: I32
-    weight: F64
-    rigid: F64
-    direction: F64
+    pairs: SimilarPairs
+    rigid_weight: F64
     turn: F64
     is_aniso: Flags
     sphericity: F64
+
+    @property
+    def first(self) -> I32:
+        """(k,) int32."""
+        return self.pairs.first
+
+    @property
+    def second(self) -> I32:
+        """(k,) int32."""
+        return self.pairs.second
+
+    @property
+    def op(self) -> I32:
+        """(k,) int32, the operation that brings the second near the first."""
+        return self.pairs.op
+
+    @property
+    def weight(self) -> F64:
+        """(k,) of similarity."""
+        return self.pairs.weight
+
+    @cached_property
+    def rigid(self) -> F64:
+        """(k,) of the rigid bond, 0 for most pairs."""
+        either = self.is_aniso[self.first] | self.is_aniso[self.second]
+        return np.where(either, self.rigid_weight[self.pairs.relation], 0.0)
+
+    @cached_property
+    def direction(self) -> F64:
+        """(k, 3) unit vector of the rigid bond."""
+        return self.pairs.unit_lines()
 
 
 class AdpOps(Protocol):

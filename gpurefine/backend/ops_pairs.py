@@ -7,14 +7,18 @@ a backend may do both itself, compiled or without taking all contacts to the hos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import BlockPattern
+from .blocks import BlockMatrix, BlockPattern
 from .ops_restraints import F64, I8, I32, Contacts, Flags, Repulsions, SymmetryArrays
+
+if TYPE_CHECKING:
+    from .ops_adp import TensorTerms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +60,8 @@ class SimilarPairs:
     """Each pair of atoms once, ordered by first and second.
 
     ``first``, ``second`` (k,) int32; ``relation`` (k,) int32, the nearest; ``distance`` (k,) Å, the shortest; ``op``
-    (k,) int32 and ``line`` (k, 3) Å of the nearest relation, the vector being zero for contacts; ``pattern`` the pairs
-    as blocks, where that was made with them.
+    (k,) int32 and ``line`` (k, 3) Å of the nearest relation, the vector being zero for contacts; ``weight`` (k,) of
+    similarity; ``pattern`` the pairs as blocks.
     """
 
     first: I32
@@ -66,12 +70,36 @@ class SimilarPairs:
     distance: F64
     op: I32
     line: F64
-    pattern: BlockPattern | None = None
+    weight: F64
+    pattern: BlockPattern
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @staticmethod
+    def none(n: int) -> SimilarPairs:
+        """No pairs of ``n`` atoms."""
+        nobody, nothing = np.zeros(0, np.int32), np.zeros(0)
+        pattern = BlockPattern.from_pairs(n, nobody, nobody)
+        return SimilarPairs(nobody, nobody, nobody, nothing, nobody, np.zeros((0, 3)), nothing, pattern)
+
+    def unit_lines(self) -> F64:
+        """``line`` (k, 3) as unit vectors, zero for contacts."""
+        length = np.sqrt(np.einsum("ki,ki->k", self.line, self.line))
+        return np.asarray(self.line / np.maximum(length, 1e-9)[:, None])
+
+
+def similar_weight(strength: F64, relation: I32, distance: F64) -> F64:
+    """Weights (k,) of pairs ``distance`` Å apart: ``strength`` of their relation · 4/max(4, d²)."""
+    return np.asarray(strength[relation] / np.maximum(1.0, 0.25 * distance**2))
 
 
 @runtime_checkable
 class PairLister(Protocol):
-    """Both work on what a contact search of this backend found, and may give None for other (or older) contacts."""
+    """Both work on what a contact search of this backend found, and may give None for other (or older) contacts.
+
+    What they return need not be on the host before it is read there.
+    """
 
     def near_contacts(
         self, contacts: Contacts, classes: ContactClasses, margin: float, symmetry: SymmetryArrays
@@ -80,7 +108,42 @@ class PairLister(Protocol):
         ...
 
     def similar_pairs(
-        self, xyz: F64, contacts: Contacts, bonded: BondedNeighbours, relation: int, cutoff: float
+        self, xyz: F64, contacts: Contacts, bonded: BondedNeighbours, relation: int, cutoff: float, strength: F64
     ) -> SimilarPairs | None:
-        """Bonded pairs and contacts nearer than ``cutoff`` Å, these being related by ``relation``."""
+        """Bonded pairs and contacts nearer than ``cutoff`` Å, these being related by ``relation``.
+
+        ``strength`` of each relation is the weight of near pairs, see :func:`similar_weight`.
+        """
+        ...
+
+
+@runtime_checkable
+class PairRestrainer(Protocol):
+    """What a backend offers beside the table where lists of pairs need not come to the host at all.
+
+    All give None for lists that are not this backend's.
+    """
+
+    def overlap_derivatives(
+        self, pairs: Repulsions, xyz: F64, owner: I32, gradient: F64, curvature: bool
+    ) -> tuple[F64, Callable[[], BlockMatrix]] | None:
+        """Σ ½ z² of ``pairs`` (1,), their gradient added to ``gradient`` (n, 3), and what gives Gauss–Newton blocks.
+
+        These may be asked for only with ``curvature``; their pattern is that of the owners of pairs that overlap.
+        """
+        ...
+
+    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: NDArray[np.int8], heavy: Flags) -> F64 | None:
+        """Of pairs of ``heavy`` atoms that overlap by kind (5, 4): count, Σ overlap², Σ z², Σ σ.
+
+        Kinds 0 to 3 are those of contacts within the asymmetric unit, 4 (bare) counted as 0; 4: through symmetry.
+        """
+        ...
+
+    def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> F64 | None:
+        """Of pairs with a weight (1, 4): count, Σ (B₁ − B₂)², Σ z², Σ σ."""
+        ...
+
+    def tensor_sums(self, terms: TensorTerms, u: F64) -> F64 | None:
+        """Of restraints with a weight by kind of tensor restraint (3, 4): count, Σ deviation², Σ z², Σ σ."""
         ...

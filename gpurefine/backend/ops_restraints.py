@@ -10,10 +10,13 @@ its ``owner`` (the parent; every other atom owns itself).  Rows of riding atoms 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .ops_pairs import SimilarPairs
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -204,6 +207,9 @@ class Repulsions:
     sigma: F64
     symmetry: SymmetryArrays
 
+    def __len__(self) -> int:
+        return len(self.first)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HydrogenSystem:
@@ -280,10 +286,9 @@ class RestraintOps(Protocol):
         ...
 
     def adp_divergence(
-        self, first: I32, second: I32, weight: F64, b_iso: F64, gradient: F64 | None, diagonal: F64 | None,
-        off: F64 | None,
+        self, pairs: SimilarPairs, b_iso: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
     ) -> float:
-        """Sum of ½ w (B₁ − B₂)²/(B₁B₂) over pairs (k,), eq. (23)–(26) of Murshudov et al. 2011 for isotropic B.
+        """Sum of ½ w (B₁ − B₂)²/(B₁B₂) over ``pairs`` (k,), eq. (23)–(26) of Murshudov et al. 2011 for isotropic B.
 
         Adds to ``gradient`` (n,) Å⁻² and to the Gauss–Newton blocks ``diagonal`` (n, 1, 1) and ``off`` (k, 1, 1) Å⁻⁴.
         """

@@ -10,7 +10,7 @@ from .blocks import BlockMatrix, BlockPattern
 from .ops import Backend, SystemSolver
 from .ops_adp import TensorTerms
 from .ops_derivative import ScalePlace, SitePlan
-from .ops_pairs import BondedNeighbours, ContactClasses, PairLister
+from .ops_pairs import BondedNeighbours, ContactClasses, PairLister, SimilarPairs
 from .ops_reflections import F64, Groups, PairSums, ScaleCurve
 from .ops_restraints import (
     ContactRules,
@@ -225,7 +225,7 @@ def _restraints(backend: Backend) -> None:
         classes = ContactClasses(four_ones, four_ones, four_ones, four_ones, polar == 1, polar, -0.3, 0.1, 0.2)
         backend.near_contacts(contacts, classes, 0.6, symmetry)
         near = BondedNeighbours(np.zeros(5, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32), rules.heavy)
-        backend.similar_pairs(xyz, contacts, near, 5, 4.0)
+        backend.similar_pairs(xyz, contacts, near, 5, 4.0, np.ones(6))
     repulsions = Repulsions(
         contacts.first, contacts.second, contacts.op, contacts.shift, np.full(n, 5.0), np.ones(n), symmetry
     )
@@ -233,20 +233,24 @@ def _restraints(backend: Backend) -> None:
     none = np.zeros(0, np.int32)
     backend.repulsion_derivatives(repulsions, xyz, none, owner, gradient, none, diagonal, off)
     backend.adp_divergence(
-        four[0, :1].copy(), four[0, 1:2].copy(), one, np.full(4, 20.0), np.zeros(4),
-        backend.new_blocks(4, 1), backend.new_blocks(1, 1),
+        _pair(4), np.full(4, 20.0), np.zeros(4), backend.new_blocks(4, 1), backend.new_blocks(1, 1),
     )
 
 
-def _tensors(backend: Backend) -> None:
+def _pair(n: int) -> SimilarPairs:
+    """The first two of ``n`` atoms."""
     one, pair = np.ones(1), np.zeros(1, np.int32)
-    line, turn = np.array([[0.0, 0.0, 1.0]]), np.eye(6)[None]
-    terms = TensorTerms(pair, pair + 1, pair, one, one, line, turn, np.array([True, False]), np.ones(2))
+    line, pattern = np.array([[0.0, 0.0, 1.0]]), BlockPattern.from_pairs(n, pair, pair + 1)
+    return SimilarPairs(pair, pair + 1, pair, one, pair, line, one, pattern)
+
+
+def _tensors(backend: Backend) -> None:
+    pairs, turn = _pair(2), np.eye(6)[None]
+    terms = TensorTerms(pairs, np.ones(6), turn, np.array([True, False]), np.ones(2))
     u = np.tile([0.3, 0.3, 0.3, 0.0, 0.0, 0.0], (2, 1))
-    pattern = BlockPattern.from_pairs(2, pair, pair + 1)
-    matrix = BlockMatrix(pattern, backend.new_blocks(2, 6), backend.new_blocks(1, 6))
+    matrix = BlockMatrix(pairs.pattern, backend.new_blocks(2, 6), backend.new_blocks(1, 6))
     backend.tensor_restraints(terms, u, np.zeros((2, 6)), matrix.diagonal, matrix.off)
-    backend.project_tensors(matrix, pair, turn)
+    backend.project_tensors(matrix, pairs.first, turn)
 
 
 PARTS: dict[str, Callable[[Backend], None]] = {

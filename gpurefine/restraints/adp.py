@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
-from ..backend.ops_pairs import BondedNeighbours, PairLister, SimilarPairs
+from ..backend.ops_pairs import BondedNeighbours, PairLister, PairRestrainer, SimilarPairs, similar_weight
 from ..backend.ops_restraints import Contacts, RestraintOps
 from ..errors import NumericalError
 from ..model.crystal import Crystal
@@ -46,13 +46,8 @@ class AdpRestraints:
     """B restraints of one model; the pair list is made anew by :meth:`update` once a cycle.
 
     Attributes:
-        pattern: the pairs, which are also the blocks.
+        pairs: the pairs with their weights w above, as of the last update; they need not be on the host.
         bonded: (n,) number of bonds of each atom, those to hydrogen not counted.
-        relation: (k,) int32, index into ``SIGMA``.
-        distance: (k,) Å, shortest over symmetry mates.
-        op: (k,) int32, operation that brings the second atom of the closest relation near the first.
-        line: (k, 3) unit vector between the two, zero for contacts.
-        pair_weight: (k,), w above.
         rotations: (n_op, 3, 3) Cartesian, what ``op`` counts.
         motion: (n,) Å², B that the motion of TLS groups adds to the atoms' own; it is the sum that is alike for
             neighbours, and it stays as it is within a cycle.
@@ -91,30 +86,49 @@ class AdpRestraints:
         crossing = (bonds.image != 0) | bonds.shift.any(axis=1)
         crossing &= self._heavy[bonds.atoms].all(axis=1) & (bonds.atoms[:, 0] != bonds.atoms[:, 1])
         self._crossing = bonds.atoms[crossing], bonds.image[crossing], bonds.shift[crossing]
-        self.pattern = BlockPattern.from_pairs(n, np.zeros(0, np.int32), np.zeros(0, np.int32))
-        self._split: tuple[BlockPattern, NDArray[np.int32], NDArray[np.int32]] | None = None
-        self.relation: NDArray[np.int32] = np.zeros(0, np.int32)
-        self.distance: F64 = np.zeros(0)
-        self.op: NDArray[np.int32] = np.zeros(0, np.int32)
-        self.line: F64 = np.zeros((0, 3))
-        self.pair_weight: F64 = np.zeros(0)
+        self._strength = self.weight / SIGMA**2
+        self.pairs = SimilarPairs.none(n)
         self.motion: F64 = np.zeros(n)
+
+    @property
+    def pattern(self) -> BlockPattern:
+        """The pairs, which are also the blocks."""
+        return self.pairs.pattern
+
+    @property
+    def relation(self) -> NDArray[np.int32]:
+        """(k,) int32, index into ``SIGMA``."""
+        return self.pairs.relation
+
+    @property
+    def distance(self) -> F64:
+        """(k,) Å, shortest over symmetry mates."""
+        return self.pairs.distance
+
+    @property
+    def op(self) -> NDArray[np.int32]:
+        """(k,) int32, operation that brings the second atom of the closest relation near the first."""
+        return self.pairs.op
+
+    @property
+    def line(self) -> F64:
+        """(k, 3) unit vector between the two, zero for contacts."""
+        return self.pairs.unit_lines()
+
+    @property
+    def pair_weight(self) -> F64:
+        """(k,), w above."""
+        return self.pairs.weight
 
     def update(self, xyz: F64, contacts: Contacts) -> None:
         """List the pairs at ``xyz`` (n, 3) Å given the non-bonded ``contacts`` there."""
-        if not (isinstance(self._backend, PairLister) and len(self._crossing[0]) == 0):
-            self._list(self._pairs_of(xyz, contacts))
-            return
-        pairs = self._backend.similar_pairs(xyz, contacts, self._bonded_neighbours, CONTACT, ADP_CUTOFF)
-        self._list(self._pairs_of(xyz, contacts) if pairs is None else pairs)
-
-    def _list(self, pairs: SimilarPairs) -> None:
-        """Take up ``pairs``."""
-        self.relation, self.distance, self.op = pairs.relation, pairs.distance, pairs.op
-        length = np.sqrt(np.einsum("ki,ki->k", pairs.line, pairs.line))
-        self.line = pairs.line / np.maximum(length, 1e-9)[:, None]
-        self.pattern = pairs.pattern or BlockPattern.from_pairs(self._n, pairs.first, pairs.second)
-        self.pair_weight = self.weight / SIGMA[self.relation] ** 2 / np.maximum(1.0, 0.25 * self.distance**2)
+        self.pairs = SimilarPairs.none(self._n)  # a device uses their memory again
+        pairs = None
+        if isinstance(self._backend, PairLister) and len(self._crossing[0]) == 0:
+            pairs = self._backend.similar_pairs(
+                xyz, contacts, self._bonded_neighbours, CONTACT, ADP_CUTOFF, self._strength
+            )
+        self.pairs = self._pairs_of(xyz, contacts) if pairs is None else pairs
 
     def _pairs_of(self, xyz: F64, contacts: Contacts) -> SimilarPairs:
         """The pairs at ``xyz`` (n, 3) Å, each once, ordered by first and second."""
@@ -141,10 +155,11 @@ class AdpRestraints:
         if len(start):
             distance = np.minimum.reduceat(distance[order], start)
         near = distance <= ADP_CUTOFF
-        key = key[start][near]
+        key, relation, distance = key[start][near], relation[near].astype(np.int32), distance[near]
+        first, second = (key // n).astype(np.int32), (key % n).astype(np.int32)
         return SimilarPairs(
-            (key // n).astype(np.int32), (key % n).astype(np.int32), relation[near].astype(np.int32), distance[near],
-            op[near], line[near],
+            first, second, relation, distance, op[near], line[near], similar_weight(self._strength, relation, distance),
+            BlockPattern.from_pairs(n, first, second),
         )
 
     def _through_symmetry(self, xyz: F64) -> tuple[I64, NDArray[np.int32], F64]:
@@ -164,8 +179,7 @@ class AdpRestraints:
         """The restraints' value at ``b_iso`` (n,) Å²."""
         b_iso = b_iso + self.motion
         self._check(b_iso)
-        first, second = self._pairs()
-        return self._backend.adp_divergence(first, second, self.pair_weight, b_iso, None, None, None)
+        return self._backend.adp_divergence(self.pairs, b_iso, None, None, None)
 
     def evaluate(self, b_iso: F64, curvature: bool) -> AdpResult:
         """Value, gradient and, if asked for, Gauss–Newton blocks at ``b_iso`` (n,) Å²."""
@@ -175,18 +189,22 @@ class AdpRestraints:
         matrices: list[BlockMatrix] = []
         diagonal = off = None
         if curvature:
-            diagonal, off = self._backend.new_blocks(self._n, 1), self._backend.new_blocks(len(self.pattern.pairs), 1)
+            diagonal, off = self._backend.new_blocks(self._n, 1), self._backend.new_blocks(len(self.pattern), 1)
             matrices.append(BlockMatrix(self.pattern, diagonal, off))
-        first, second = self._pairs()
-        value = self._backend.adp_divergence(first, second, self.pair_weight, b_iso, gradient, diagonal, off)
+        value = self._backend.adp_divergence(self.pairs, b_iso, gradient, diagonal, off)
         return AdpResult(value, gradient, matrices)
 
-    def _pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """First and second atoms, the same arrays as long as the pairs are, so that a device can keep them."""
-        if self._split is None or self._split[0] is not self.pattern:
-            pairs = self.pattern.pairs
-            self._split = self.pattern, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
-        return self._split[1:]
+    def deviation_sums(self, b_iso: F64) -> F64:
+        """Of pairs with a weight (1, 4) at ``b_iso`` (n,) Å²: count, Σ (B₁ − B₂)², Σ z², Σ σ."""
+        total = b_iso + self.motion
+        if isinstance(self._backend, PairRestrainer):
+            sums = self._backend.similarity_sums(self.pairs, total)
+            if sums is not None:
+                return sums
+        use = self.pairs.weight > 0.0
+        p, q, weight = total[self.pairs.first[use]], total[self.pairs.second[use]], self.pairs.weight[use]
+        sigma = np.sqrt(p * q / weight)
+        return np.array([[len(p), np.sum((p - q) ** 2), np.sum(((p - q) / sigma) ** 2), np.sum(sigma)]])
 
     def _check(self, b_iso: F64) -> None:
         if not np.all(b_iso[self._heavy] > 0.0):

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.blocks import BlockMatrix, BlockPattern
+from ..backend.blocks import BlockMatrix
 from ..backend.gaussians import full_tensors
 from ..backend.ops_adp import TENSOR_KINDS, AdpOps, TensorTerms
+from ..backend.ops_pairs import PairRestrainer
 from ..errors import NumericalError
 from ..model.special import SpecialPositions
 from ..model.tensors import tensor_rotation
-from .adp import AdpRestraints
+from .adp import SIGMA, AdpRestraints
 
 F64 = NDArray[np.float64]
 
@@ -53,14 +54,17 @@ class TensorRestraints:
         self._special = special.atom, special.tensor_projectors()
         sigma = SPHERICITY_SIGMA[np.minimum(pairs.bonded, len(SPHERICITY_SIGMA) - 1)]
         self._sphericity = np.where(is_aniso, pairs.weight / sigma**2, 0.0)
-        self._pattern: BlockPattern | None = None
+        self._rigid_weight = np.zeros(len(SIGMA))
+        self._rigid_weight[: len(RIGID_SIGMA)] = pairs.weight / RIGID_SIGMA**2
         self._terms: TensorTerms | None = None
 
     @property
     def terms(self) -> TensorTerms:
         """The pairs as the backend takes them."""
-        if self._terms is None or self._pattern is not self._pairs.pattern:
-            self._pattern, self._terms = self._pairs.pattern, self._list()
+        if self._terms is None or self._terms.pairs is not self._pairs.pairs:
+            self._terms = TensorTerms(
+                self._pairs.pairs, self._rigid_weight, self._turn, self._is_aniso, self._sphericity
+            )
         return self._terms
 
     def value(self, u: F64) -> float:
@@ -82,7 +86,7 @@ class TensorRestraints:
         diagonal = off = None
         terms, pattern = self.terms, self._pairs.pattern
         if curvature:
-            diagonal, off = self._backend.new_blocks(len(u), 6), self._backend.new_blocks(len(pattern.pairs), 6)
+            diagonal, off = self._backend.new_blocks(len(u), 6), self._backend.new_blocks(len(pattern), 6)
             matrices.append(BlockMatrix(pattern, diagonal, off))
         values = self._backend.tensor_restraints(terms, u, gradient, diagonal, off)
         for matrix in matrices:
@@ -90,39 +94,37 @@ class TensorRestraints:
         named = {kind: float(v) for kind, v in zip(TENSOR_KINDS, values, strict=True)}
         return TensorResult(float(values.sum()), named, gradient, matrices)
 
-    def deviations(self, u: F64) -> list[tuple[str, F64, F64]]:
-        """Name, relative deviation and σ (m,) of every restraint of each kind, at ``u`` (n, 6) Å².
+    def deviation_sums(self, u: F64) -> F64:
+        """Of the restraints of each kind (3, 4) at ``u`` (n, 6) Å²: count, Σ deviation², Σ z², Σ σ, relative.
 
         A similarity's deviation is √(KL/3), which for isotropic tensors is |B₁ − B₂|/√(B₁B₂).
         """
-        terms, found = self.terms, []
+        if isinstance(self._backend, PairRestrainer):
+            sums = self._backend.tensor_sums(self.terms, u)
+            if sums is not None:
+                return sums
+        return np.array([
+            [len(d), np.sum(d**2), np.sum((d / sigma) ** 2), np.sum(sigma)] for d, sigma in self._deviations(u)
+        ])
+
+    def _deviations(self, u: F64) -> list[tuple[F64, F64]]:
+        """Relative deviation and σ (m,) of every restraint of each kind."""
+        terms = self.terms
         near = np.einsum("kij,kj->ki", terms.turn[terms.op], u[terms.second])
         one, two = full_tensors(u[terms.first]), full_tensors(near)
         use = terms.weight > 0.0
         ratio = np.linalg.solve(one[use], two[use])
         trace = np.einsum("kii->k", ratio) + np.einsum("kii->k", np.linalg.inv(ratio)) - 6.0
-        found.append(("adp_similarity", np.sqrt(np.maximum(trace, 0.0) / 3.0), 1.0 / np.sqrt(terms.weight[use])))
+        similarity = np.sqrt(np.maximum(trace, 0.0) / 3.0), 1.0 / np.sqrt(terms.weight[use])
         use = terms.rigid > 0.0
         line = terms.direction[use]
         p, q = (np.einsum("ki,kij,kj->k", line, full[use], line) for full in (one, two))
-        found.append(("adp_rigid_bond", (p - q) / np.sqrt(p * q), 1.0 / np.sqrt(terms.rigid[use])))
+        rigid = (p - q) / np.sqrt(p * q), 1.0 / np.sqrt(terms.rigid[use])
         use = terms.sphericity > 0.0
         mean = u[use, :3].mean(axis=1)
         uneven = full_tensors(u[use]) / mean[:, None, None] - np.eye(3)
         size = np.sqrt(np.einsum("nij,nij->n", uneven, uneven))
-        found.append(("adp_sphericity", size, 1.0 / np.sqrt(terms.sphericity[use])))
-        return [entry for entry in found if len(entry[1])]
-
-    def _list(self) -> TensorTerms:
-        p = self._pairs
-        first, second = (np.ascontiguousarray(p.pattern.pairs[:, k]) for k in range(2))
-        covalent = (p.relation < len(RIGID_SIGMA)) & (self._is_aniso[first] | self._is_aniso[second])
-        sigma = RIGID_SIGMA[np.where(covalent, p.relation, 0)]
-        return TensorTerms(
-            first, second, np.ascontiguousarray(p.op, np.int32), p.pair_weight,
-            np.where(covalent, p.weight / sigma**2, 0.0), np.ascontiguousarray(p.line), self._turn, self._is_aniso,
-            self._sphericity,
-        )
+        return [similarity, rigid, (size, 1.0 / np.sqrt(terms.sphericity[use]))]
 
 
 def _all_positive(u: F64) -> bool:

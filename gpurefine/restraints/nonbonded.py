@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
-from ..backend.ops_pairs import PairLister
+from ..backend.ops_pairs import PairLister, PairRestrainer
 from ..backend.ops_restraints import ContactRules, Contacts, Repulsions, RestraintOps
 from ..errors import ChemistryError, NumericalError
 from ..model.crystal import Crystal
@@ -36,7 +36,6 @@ class NonbondedRestraints:
 
     Attributes:
         contacts: the listed pairs (after :meth:`update`).
-        kind: (k,) int8 for each repulsion, index into ``CONTACT_KINDS``.
         repulsions: pairs within ``margin`` of their critical distance at the last update.
     """
 
@@ -64,17 +63,22 @@ class NonbondedRestraints:
         self._z = np.zeros(0)
         self.contacts: Contacts | None = None
         self.repulsions: Repulsions | None = None
-        self.kind: I8 = np.zeros(0, np.int8)
+        self._kind: I8 = np.zeros(0, np.int8)
+
+    @property
+    def kind(self) -> I8:
+        """(k,) int8 for each repulsion, index into ``CONTACT_KINDS``."""
+        return np.asarray(self._kind)
 
     def update(self, xyz: F64) -> Contacts:
         """List the contacts at ``xyz`` (n, 3) Å."""
-        self.contacts = None
+        self.contacts = self.repulsions = None  # a device uses their memory again
         contacts = self._without_crossing_bonds(self._backend.find_contacts(xyz, self._symmetry, self._rules))
         if isinstance(self._backend, PairLister):
             near_ones = self._backend.near_contacts(contacts, self._classes, self._margin, self._symmetry)
             if near_ones is not None:
-                self.repulsions, self.kind = near_ones
-                self.contacts, self._z = contacts, np.zeros(len(self.kind))
+                self.repulsions, self._kind = near_ones
+                self.contacts = contacts
                 return contacts
         kind, critical = classify(contacts, self._types)
         near = np.flatnonzero(contacts.distance < critical + self._margin)
@@ -85,9 +89,8 @@ class NonbondedRestraints:
             first, second, contacts.op[near], contacts.shift[near], critical[near],
             SIGMA / np.sqrt(weight), self._symmetry,
         )
-        self.kind = kind[near]
+        self._kind = kind[near]
         self.contacts = contacts
-        self._z = np.zeros(len(near))
         return contacts
 
     def value(self, xyz: F64) -> float:
@@ -97,17 +100,30 @@ class NonbondedRestraints:
     def overlaps(self, xyz: F64) -> F64:
         """Critical distance minus distance (k,) Å of the listed pairs, 0 where they do not overlap."""
         pairs = self._listed()
-        z = np.zeros(len(pairs.first))
+        z = np.zeros(len(pairs))
         self._backend.repulsion(pairs, xyz, z)
         return z * pairs.sigma
+
+    def overlap_sums(self, xyz: F64) -> F64 | None:
+        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; None where the pairs are the host's."""
+        if not isinstance(self._backend, PairRestrainer):
+            return None
+        return self._backend.overlap_sums(self._listed(), xyz, self._kind, self._rules.heavy)
 
     def evaluate(self, xyz: F64, curvature: bool) -> GeometryResult:
         """Value, gradient and, if asked for, Gauss–Newton blocks of the pairs that overlap at ``xyz`` (n, 3) Å."""
         pairs = self._listed()
         n = len(xyz)
-        value = self._backend.repulsion(pairs, xyz, self._z)
-        active = np.flatnonzero(self._z > 0.0).astype(np.int32)
         gradient = np.zeros((n, 3))
+        if isinstance(self._backend, PairRestrainer):
+            made = self._backend.overlap_derivatives(pairs, xyz, self.owner, gradient, curvature)
+            if made is not None:
+                value = float(np.asarray(made[0]).sum())
+                return GeometryResult(value, {"vdw": value}, gradient, [made[1]()] if curvature else [])
+        z = self._z if len(self._z) == len(pairs) else np.zeros(len(pairs))
+        self._z = z
+        value = self._backend.repulsion(pairs, xyz, z)
+        active = np.flatnonzero(z > 0.0).astype(np.int32)
         matrices: list[BlockMatrix] = []
         slot = diagonal = off = None
         if curvature:
@@ -116,7 +132,7 @@ class NonbondedRestraints:
             slot = np.zeros(len(active), np.int32)
             apart = a != b
             slot[apart] = pattern.find(np.minimum(a, b)[apart], np.maximum(a, b)[apart])
-            diagonal, off = self._backend.new_blocks(n, 3), self._backend.new_blocks(len(pattern.pairs), 3)
+            diagonal, off = self._backend.new_blocks(n, 3), self._backend.new_blocks(len(pattern), 3)
             matrices.append(BlockMatrix(pattern, diagonal, off))
         self._backend.repulsion_derivatives(pairs, xyz, active, self.owner, gradient, slot, diagonal, off)
         return GeometryResult(value, {"vdw": value}, gradient, matrices)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_adp import TENSOR_KINDS
 from ..constants import DEGREE
 from ..model.records import OutlierRecord, RestraintRecord
 from ..model.topology import Topology
@@ -23,6 +24,9 @@ Flags = NDArray[np.bool_]
 
 OUTLIER_Z = 6.0
 """Terms with |z| at or above this are listed."""
+
+OVERLAP_KINDS = ("vdw", "vdw_torsion", "vdw_hbond", "vdw_metal", "vdw_symmetry")
+"""What statistics of contacts tell apart; those of bare pairs count as ``vdw``, all through symmetry as the last."""
 
 TORSION_PERIODS = (1, 2, 3, 6)
 """Periods with a class of their own."""
@@ -56,18 +60,21 @@ def restraint_statistics(
     Contacts count where they overlap.
     """
     records = []
-    for d in _all_kinds(xyz, topology, geometry, nonbonded):
+    overlaps = None
+    if nonbonded is not None and nonbonded.repulsions is not None:
+        overlaps = nonbonded.overlap_sums(xyz)
+    for d in _all_kinds(xyz, topology, geometry, nonbonded if overlaps is None else None):
         if len(d.deviation):
             records.append(_record(d.kind, d.unit, d.deviation, d.sigma))
-    if adp is not None and b_iso is not None and len(adp.pattern.pairs):
-        total = b_iso + adp.motion
-        p, q = total[adp.pattern.pairs[:, 0]], total[adp.pattern.pairs[:, 1]]
-        positive = adp.pair_weight > 0.0
-        if positive.any():
-            sigma = np.sqrt(p * q)[positive] / np.sqrt(adp.pair_weight[positive])
-            records.append(_record("adp", "Å²", (p - q)[positive], sigma))
+    if overlaps is not None:
+        for kind, (count, squares, _, _) in zip(OVERLAP_KINDS, overlaps, strict=True):
+            # the σ that a weight makes of it is no matter here
+            records += _summed(kind, "Å", np.array([count, squares, squares / SIGMA**2, count * SIGMA]))
+    if adp is not None and b_iso is not None:
+        records += _summed("adp", "Å²", adp.deviation_sums(b_iso)[0])
     if tensors is not None and u is not None:
-        records += [_record(kind, "relative", deviation, sigma) for kind, deviation, sigma in tensors.deviations(u)]
+        for kind, sums in zip(TENSOR_KINDS, tensors.deviation_sums(u), strict=True):
+            records += _summed(f"adp_{kind.replace(' ', '_')}", "relative", sums)
     return records
 
 
@@ -97,6 +104,17 @@ def _record(kind: str, unit: str, deviation: F64, sigma: F64) -> RestraintRecord
         kind=kind, count=len(deviation), rmsd=float(np.sqrt(np.mean(deviation**2))),
         rmsz=float(np.sqrt(np.mean((deviation / sigma) ** 2))), mean_sigma=float(np.mean(sigma)), unit=unit,
     )
+
+
+def _summed(kind: str, unit: str, sums: F64) -> list[RestraintRecord]:
+    """The record of terms with ``sums`` (4,): count, Σ deviation², Σ z², Σ σ; none where there are none."""
+    count, squares, z2, sigma = map(float, sums)
+    if count == 0.0:
+        return []
+    return [RestraintRecord(
+        kind=kind, count=int(count), rmsd=float(np.sqrt(squares / count)), rmsz=float(np.sqrt(z2 / count)),
+        mean_sigma=sigma / count, unit=unit,
+    )]
 
 
 def _all_kinds(
@@ -169,6 +187,6 @@ def _contacts(xyz: F64, heavy: Flags, nonbonded: NonbondedRestraints) -> Iterato
     symmetry = (pairs.op[use] != 0) | pairs.shift[use].any(axis=1)
     number = nonbonded.kind[use]
     number[number == CONTACT_KINDS.index("vdw_bare")] = CONTACT_KINDS.index("vdw")
-    for kind in ("vdw", "vdw_torsion", "vdw_hbond", "vdw_metal"):
+    for kind in OVERLAP_KINDS[:-1]:
         yield every.of(~symmetry & (number == CONTACT_KINDS.index(kind)), kind)
-    yield every.of(symmetry, "vdw_symmetry")
+    yield every.of(symmetry, OVERLAP_KINDS[-1])

@@ -25,6 +25,7 @@ from gpurefine.restraints.adp_tensors import TensorRestraints
 from gpurefine.restraints.arrays import symmetry_arrays
 from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
+from gpurefine.restraints.statistics import restraint_statistics
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
 
@@ -75,6 +76,10 @@ def everything(xyz: Any, b_iso: Any, top: Any, box: Any, ops: Any) -> dict[str, 
         found[f"{name} gradient"], found[f"{name} gradient alone"] = result.gradient, slope.gradient
         for matrix in result.matrices:
             found[f"{name} diagonal"], found[f"{name} off"] = on_host(matrix.diagonal), on_host(matrix.off)
+            for part in ("row_start", "column", "slot", "transposed", "pairs"):
+                found[f"{name} {part}"] = 1 * getattr(matrix.pattern, part)
+    for record in restraint_statistics(xyz, top, geometry, nonbonded, adp, b_iso, similar, u):
+        found[f"{record.kind} record"] = np.array([record.count, record.rmsd, record.rmsz, record.mean_sigma])
     return found
 
 
@@ -82,6 +87,7 @@ def compare(xyz: Any, b_iso: Any, top: Any, box: Any) -> dict[str, Any]:
     """Compare the device with the reference, and three orders of threads with each other; the reference's results."""
     expected = everything(xyz, b_iso, top, box, REFERENCE)
     runs = [everything(xyz, b_iso, top, box, RestraintOps(ShimDevice(order))) for order in (0, 1, 2)]
+    assert all(run.keys() == expected.keys() for run in runs)
     for name, value in expected.items():
         assert runs[0][name].shape == value.shape, name
         assert np.array_equal(runs[0][name], runs[1][name]), name
@@ -97,6 +103,7 @@ def test_all_operations_on_a_model_made_by_hand() -> None:
     xyz, top, box = random_model()
     expected = compare(xyz, np.linspace(10.0, 40.0, len(xyz)), top, box)
     assert all(np.abs(value).max() > 0 for value in expected.values())
+    assert {f"{kind} record" for kind in ("vdw", "vdw_symmetry", "adp", "adp_rigid_bond")} <= set(expected)
 
 
 def test_all_operations_on_the_example(example: Any) -> None:
@@ -210,7 +217,8 @@ def test_contacts_outlive_the_next_search_and_others_are_left_to_the_host() -> N
     assert ops.near_contacts(second, classes, 0.6, symmetry) is not None
     for other in (first, expected):
         assert ops.near_contacts(other, classes, 0.6, symmetry) is None
-        assert ops.similar_pairs(xyz, other, AdpRestraints(top, box, ops)._bonded_neighbours, 5, 4.0) is None
+        bonded = AdpRestraints(top, box, ops)._bonded_neighbours
+        assert ops.similar_pairs(xyz, other, bonded, 5, 4.0, np.ones(6)) is None
 
 
 def test_a_bonded_pair_whose_mates_are_nearer() -> None:
@@ -240,7 +248,7 @@ def test_all_kinds_of_contacts() -> None:
     )
     box = crystal("P 1 21 1")
     xyz = rng.uniform(0, 9, (n, 3))
-    xyz[5::8] = xyz[3:-2:8] + 0.9
+    xyz[5::8] = xyz[3:-2:8] + 0.5
     expected = compare(xyz, rng.uniform(10, 40, n), top, box)
     assert set(expected["near"][:, -1].tolist()) == {0, 1, 2, 3, 4}
 
@@ -275,6 +283,7 @@ def test_nothing_is_allocated_after_the_first_cycle() -> None:
         contacts = nonbonded.update(xyz + 0.001 * cycle)
         adp.update(xyz, contacts)
         before = ops.device.allocations
+        nonbonded.overlap_sums(xyz), adp.deviation_sums(np.full(len(xyz), 20.0))
         for restraints, at in ((geometry, xyz), (nonbonded, xyz), (adp, np.full(len(xyz), 20.0))):
             result = restraints.evaluate(at, True)  # type: ignore[attr-defined]
             assert all(ops.device.holds(part) for m in result.matrices for part in (m.diagonal, m.off))

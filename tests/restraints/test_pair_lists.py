@@ -77,14 +77,13 @@ def test_pairs_of_similar_displacement(ops: Any) -> None:
     start = np.searchsorted(key, np.arange(N + 1) * N).astype(np.int32)
     bonded = BondedNeighbours(start, (key % N).astype(np.int32), relation, heavy)
     xyz = rng.uniform(0.0, 5.0, (N, 3))
-    found = ops.similar_pairs(xyz, contacts, bonded, CONTACT, ADP_CUTOFF)
-    definition = AdpRestraints(topology(N), crystal(), ops)
+    definition = AdpRestraints(topology(N), crystal(), ops, weight=1.3)
+    found = ops.similar_pairs(xyz, contacts, bonded, CONTACT, ADP_CUTOFF, definition._strength)
     definition._key, definition._relation, definition._heavy = key, relation.astype(np.int64), heavy
     expected = definition._pairs_of(xyz, contacts)
     assert len(expected.first) > 300 and set(expected.relation) == set(range(6))
-    for name in ("first", "second", "relation", "distance", "op", "line"):
+    for name in ("first", "second", "relation", "distance", "op", "line", "weight"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
-
 
     pattern = BlockPattern.from_pairs(N, expected.first, expected.second)
     for name in ("pairs", "row_start", "column", "slot", "transposed"):
@@ -97,4 +96,4 @@ def test_nothing_near(ops: Any) -> None:
     found, kind = ops.near_contacts(empty, contact_classes(topology(2).nonbonded), MARGIN, symmetry)
     assert len(found.first) == len(kind) == 0
     alone = BondedNeighbours(np.zeros(3, np.int32), none, none, np.ones(2, bool))
-    assert len(ops.similar_pairs(np.zeros((2, 3)), empty, alone, CONTACT, ADP_CUTOFF).first) == 0
+    assert len(ops.similar_pairs(np.zeros((2, 3)), empty, alone, CONTACT, ADP_CUTOFF, np.ones(6)).first) == 0

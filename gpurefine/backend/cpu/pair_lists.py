@@ -13,7 +13,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from ..blocks import BlockPattern
-from ..ops_pairs import BondedNeighbours, ContactClasses, SimilarPairs
+from ..ops_pairs import BondedNeighbours, ContactClasses, SimilarPairs, similar_weight
 from ..ops_restraints import BARE, F64, I8, I32, TORSION, Contacts, Flags, Repulsions, SymmetryArrays
 from .jit import njit
 from .restraints import RestraintOps
@@ -230,7 +230,7 @@ class PairListOps(RestraintOps):
         return listed, kind
 
     def similar_pairs(
-        self, xyz: F64, contacts: Contacts, bonded: BondedNeighbours, relation: int, cutoff: float
+        self, xyz: F64, contacts: Contacts, bonded: BondedNeighbours, relation: int, cutoff: float, strength: F64
     ) -> SimilarPairs | None:
         """Bonded pairs and contacts, each pair once."""
         start = np.zeros(len(xyz) + 1, np.int32)
@@ -251,7 +251,8 @@ class PairListOps(RestraintOps):
             np.empty(2 * m, np.int32), np.empty(2 * m, np.bool_),
         )
         _pattern(first, second, pattern.pairs, pattern.row_start, pattern.column, pattern.slot, pattern.transposed)
-        return SimilarPairs(first, second, nearest, distance, op, line, pattern)
+        weight = similar_weight(strength, nearest, distance)
+        return SimilarPairs(first, second, nearest, distance, op, line, weight, pattern)
 
 
 def _room(n: int) -> tuple[I32, I32, I32, F64, I32, F64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry_plan import build_geometry_plan
+from ..ops_pairs import SimilarPairs
 from ..ops_restraints import (
     F64,
     I32,
@@ -129,8 +130,8 @@ class RestraintOps(Threads):
     def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
         """Overlaps z (k,) and ½ Σ z²."""
         p, s = pairs, pairs.symmetry
-        z = np.empty(len(p.first)) if z is None else z
-        self.use(0.02 * len(p.first))
+        z = np.empty(len(p)) if z is None else z
+        self.use(0.02 * len(p))
         _pairs.overlaps(
             xyz, p.first, p.second, p.op, p.shift, p.critical, p.sigma, s.rotation, s.translation, s.orth, z
         )
@@ -151,13 +152,13 @@ class RestraintOps(Threads):
         )
 
     def adp_divergence(
-        self, first: I32, second: I32, weight: F64, b_iso: F64, gradient: F64 | None, diagonal: F64 | None,
-        off: F64 | None,
+        self, pairs: SimilarPairs, b_iso: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
     ) -> float:
         """Kullback–Leibler restraint between isotropic B."""
-        self.use(0.02 * len(first))
+        self.use(0.02 * len(pairs))
         return float(_pairs.divergence(
-            first, second, weight, b_iso, gradient is not None, gradient if gradient is not None else _NUMBERS,
+            pairs.first, pairs.second, pairs.weight, b_iso,
+            gradient is not None, gradient if gradient is not None else _NUMBERS,
             diagonal is not None and off is not None, diagonal if diagonal is not None else _BLOCKS,
             off if off is not None else _BLOCKS,
         ))

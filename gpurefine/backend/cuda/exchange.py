@@ -7,19 +7,23 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from .base import DeviceOps, roomy
+from ..blocks import BlockPattern
+from .base import roomy
 from .device import Device, DeviceArray
+from .lists import DevicePattern, MatrixRows
+from .posted import PostingOps
 from .values import DeviceValues
 
 T = TypeVar("T")
 
 
-class ExchangeOps(DeviceOps):
+class ExchangeOps(PostingOps):
     """Operations whose arrays may be the caller's on either side: device arrays are worked on where they are."""
 
     def __init__(self, device: Device, fast_atomics: bool = False) -> None:
-        """See :class:`DeviceOps`."""
+        """See :class:`.base.DeviceOps`."""
         super().__init__(device, fast_atomics)
         self._latest: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._counter: DeviceArray | None = None
@@ -40,6 +44,8 @@ class ExchangeOps(DeviceOps):
 
     def target(self, name: str, out: Any) -> DeviceArray:
         """Where a kernel adds what goes to float64 ``out``: itself, or zeros in the buffer ``name``."""
+        if isinstance(out, DeviceValues):
+            return out.array
         if self.device.holds(out):
             return out
         buffer = self.buffer(name, out.shape, np.float64)
@@ -49,18 +55,46 @@ class ExchangeOps(DeviceOps):
 
     def add_back(self, out: Any, target: DeviceArray) -> None:
         """Add to ``out`` what :meth:`target` collected for it, if it is the host's."""
-        if not self.device.holds(out) and out.size:
+        if not isinstance(out, DeviceValues) and not self.device.holds(out) and out.size:
             out += self.device.download(target)
+
+    def room(self, shape: tuple[int, ...] | int, dtype: DTypeLike) -> DeviceValues:
+        """Memory of ``shape`` with any content, lent for as long as it is referred to.
+
+        Lists whose lengths change a little find the memory of former ones.
+        """
+        shape = (shape,) if isinstance(shape, int) else shape
+        whole = self.lend((roomy(max(shape[0], 1)), *shape[1:]), dtype)
+        return whole.part(whole.array[: shape[0]])
 
     def new_blocks(self, n: int, side: int) -> Any:
         """Zeros (n, side, side) on the device, in memory that is lent for as long as they are referred to."""
-        self._blocks = [(made, whole) for made, whole in self._blocks if made() is not None]
-        whole = self.lend((roomy(max(n, 1)), side, side), np.float64)
-        made = whole.array[:n]
-        self._blocks.append((weakref.ref(made), whole))
+        made = self.part_of(self.room((n, side, side), np.float64), n)
         if made.size:
             self.device.clear(made)
         return made
+
+    def part_of(self, lent: DeviceValues, n: int) -> DeviceArray:
+        """The first ``n`` of what was lent as an array that keeps all of it from being lent again."""
+        self._blocks = [(made, whole) for made, whole in self._blocks if made() is not None]
+        made = lent.array[:n]
+        self._blocks.append((weakref.ref(made), lent))
+        return made
+
+    def matrix_rows(self, name: str, pattern: BlockPattern) -> MatrixRows:
+        """The rows of ``pattern`` on the device; those of the host are kept under ``name`` until others are."""
+        p = pattern
+        if isinstance(p, DevicePattern):
+            return p.rows
+        return self.latest(name, lambda: self.sent_rows(name, p.row_start, p.column, p.slot, p.transposed), p)
+
+    def sent_rows(self, name: str, row_start: Any, column: Any, slot: Any, transposed: Any) -> MatrixRows:
+        """Rows of a matrix in the buffers ``name``."""
+        entry = 2 * slot.astype(np.int32) + transposed
+        return MatrixRows(
+            self.send(f"{name}.row_start", row_start, np.int32), self.send(f"{name}.column", column, np.int32),
+            self.send(f"{name}.entry", entry, np.int32),
+        )
 
     def host_blocks(self, blocks: Any) -> Any:
         """The blocks copied from the device."""

@@ -1,46 +1,104 @@
-"""Repulsion of overlapping pairs, and restraints between displacement parameters, on the device."""
+"""Repulsion of overlapping pairs on the device."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..ops_restraints import F64, I32, Repulsions, SymmetryArrays
+from ..blocks import BlockMatrix
+from ..ops_restraints import F64, I32, Flags, Repulsions, SymmetryArrays
 from .device import DeviceArray
-from .groups import GroupOps, Groups
+from .lists import DevicePairs, DevicePattern, DeviceRepulsions, pattern_rows
+from .statistics import StatisticsOps
+
+KINDS = 5
+"""Kinds of contacts that statistics tell apart."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DevicePairs:
-    """:class:`Repulsions` on the device, as kernels/repulsion.cu takes them."""
-
-    atoms: DeviceArray
-    op: DeviceArray
-    shift: DeviceArray
-    limits: DeviceArray
-    symmetry: DeviceArray
-
-
-class RepulsionOps(GroupOps):
-    """The part of :class:`gpurefine.backend.ops_restraints.RestraintOps` on pairs of atoms."""
+class RepulsionOps(StatisticsOps):
+    """The part of :class:`gpurefine.backend.ops_restraints.RestraintOps` on contacts."""
 
     def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
         """Overlaps z (k,) and ½ Σ z²."""
-        k = len(pairs.first)
+        k = len(pairs)
         if k == 0:
             return 0.0
-        p, n_op = self._pairs_on_device(pairs), len(pairs.symmetry.rotation)
         out = z if z is not None and self.device.holds(z) else self.buffer("repulsion.z", k, np.float64)
-        self.launch(
-            "repulsion_overlaps", k, self.send("repulsion.xyz", xyz, np.float64), p.atoms, p.op, p.shift, p.limits,
-            p.symmetry, np.int32(n_op), np.int32(k), out,
-        )
+        self._overlaps(pairs, xyz, out)
         value = self._all_half_squares(out, k)
         if z is not None and out is not z:
             z[:] = self.device.download(out)
         return value
+
+    def overlap_derivatives(
+        self, pairs: Repulsions, xyz: F64, owner: I32, gradient: Any, curvature: bool
+    ) -> tuple[Any, Callable[[], BlockMatrix]] | None:
+        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
+        if not isinstance(pairs, DeviceRepulsions):
+            return None
+        k, n, p = len(pairs), len(xyz), self._pairs_on_device(pairs)
+        told = self.post(2)  # the value, and how many blocks there are
+        own = self.kept("owner", lambda: self.fixed(owner, np.int32), owner)
+        z, rows = self.buffer("overlaps.z", k, np.float64), self.buffer("overlaps.rows", (2 * k, 3), np.float64)
+        count = self.buffer("overlaps.count", n, np.int32)
+        self.device.clear(count)
+        self.launch(
+            "overlap_rows", k, self.send("repulsion.xyz", xyz, np.float64), p.atoms, p.op, p.shift, p.limits,
+            p.symmetry, np.int32(len(pairs.symmetry.rotation)), own, np.int32(k), z, rows, count,
+        )
+        self._all_half_squares_into(z, k, told.array[:1])
+        start = self.prefix_sums("overlaps.start", count, n)
+        items = self.buffer("overlaps.items", 2 * k, np.uint64)
+        self.launch("overlap_items", k, p.atoms, own, z, np.int32(k), start, count, items)
+        width = self.buffer("overlaps.width", n, np.uint64)
+        self.launch("overlap_sort", n, start, np.int32(n), items, width)
+        slope = self.target("repulsion.gradient", gradient)
+        if not curvature:
+            self.launch(
+                "overlap_collect", n, start, items, None, z, rows, np.int32(n), np.int32(0), slope, None, None, None,
+                None, None, None,
+            )
+            self.add_back(gradient, slope)
+            return told, _no_blocks
+        at = self.prefix_sums("overlaps.at", width, n, pairs=True)
+        diagonal, off = self.new_blocks(n, 3), self.room((k, 3, 3), np.float64)
+        capacity = max(k, 1)
+        memory = self.room(n + 1 + 4 * capacity, np.int32)
+        r = pattern_rows(memory.array, n, capacity)
+        self.launch(
+            "overlap_collect", n, start, items, at, z, rows, np.int32(n), np.int32(1), slope, diagonal, off.array,
+            r.row_start, r.column, r.entry, told.array[1:],
+        )
+        self.add_back(gradient, slope)
+
+        def matrix() -> BlockMatrix:
+            pattern = DevicePattern(n, int(np.asarray(told)[1]), self.device, memory, capacity)
+            return BlockMatrix(pattern, diagonal, self.part_of(off, len(pattern)))
+
+        return told.first(1), matrix
+
+    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: Any, heavy: Flags) -> F64 | None:
+        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
+        if not isinstance(pairs, DeviceRepulsions):
+            return None
+        k, p = len(pairs), self._pairs_on_device(pairs)
+        z, reported = self.buffer("repulsion.z", k, np.float64), self.buffer("repulsion.reported", k, np.int8)
+        is_heavy = self.kept("heavy", lambda: self.fixed(heavy, np.bool_), heavy)
+        self._overlaps(pairs, xyz, z, is_heavy, reported)
+        return self.deviation_sums(z, p.limits.reshape(-1)[1:], reported, k, KINDS, stride=2, only_active=True)
+
+    def _overlaps(
+        self, pairs: Repulsions, xyz: F64, z: DeviceArray, heavy: DeviceArray | None = None,
+        reported: DeviceArray | None = None,
+    ) -> None:
+        """Queue z (k,) and the kinds of statistics."""
+        k, p = len(pairs), self._pairs_on_device(pairs)
+        self.launch(
+            "repulsion_overlaps", k, self.send("repulsion.xyz", xyz, np.float64), p.atoms, p.op, p.shift, p.limits,
+            p.symmetry, np.int32(len(pairs.symmetry.rotation)), np.int32(k), z, p.kind, heavy, reported,
+        )
 
     def repulsion_derivatives(
         self, pairs: Repulsions, xyz: F64, active: I32, owner: I32, gradient: F64, slot: I32 | None,
@@ -79,48 +137,10 @@ class RepulsionOps(GroupOps):
         )
         self.add_back(off, other)
 
-    def adp_divergence(
-        self, first: I32, second: I32, weight: F64, b_iso: F64, gradient: F64 | None, diagonal: F64 | None,
-        off: F64 | None,
-    ) -> float:
-        """Kullback–Leibler restraint between isotropic B."""
-        k, n = len(first), len(b_iso)
-        if k == 0:
-            return 0.0
-        i, j, w, by_atom = self.latest(
-            "adp", lambda: self._adp_pairs(first, second, weight, n), first, second, weight
-        )
-        z, terms = self.buffer("adp.z", k, np.float64), self.buffer("adp.terms", (k, 4), np.float64)
-        blocks = diagonal is not None and off is not None
-        other = self.target("adp.off", off) if blocks else None
-        self.launch(
-            "adp_terms", k, i, j, w, self.send("adp.b", b_iso, np.float64), np.int32(k), np.int32(gradient is not None),
-            np.int32(blocks), z, terms, other,
-        )
-        value = self._all_half_squares(z, k)
-        if gradient is None:
-            return value
-        slope = self.target("adp.gradient", gradient)
-        own = self.target("adp.diagonal", diagonal) if blocks else None
-        self.launch(
-            "adp_collect", n, by_atom.start, by_atom.order, terms, np.int32(n), np.int32(blocks), slope, own
-        )
-        self.add_back(gradient, slope)
-        if blocks:
-            self.add_back(diagonal, own)
-            self.add_back(off, other)
-        return value
-
-    def _adp_pairs(
-        self, first: I32, second: I32, weight: F64, n: int
-    ) -> tuple[DeviceArray, DeviceArray, DeviceArray, Groups]:
-        both = self.send("adp.both", np.stack([first, second], axis=1), np.int32)
-        return (
-            self.send("adp.first", first, np.int32), self.send("adp.second", second, np.int32),
-            self.send("adp.weight", weight, np.float64), self.grouped("adp.atoms", both, 2 * len(first), n),
-        )
-
     def _pairs_on_device(self, pairs: Repulsions) -> DevicePairs:
+        if isinstance(pairs, DeviceRepulsions):
+            return pairs.there
+
         def build() -> DevicePairs:
             return DevicePairs(
                 atoms=self.send("repulsion.atoms", np.stack([pairs.first, pairs.second], axis=1), np.int32),
@@ -131,10 +151,6 @@ class RepulsionOps(GroupOps):
             )
 
         return self.latest("repulsion", build, pairs)
-
-    def remember_pairs(self, pairs: Repulsions, there: DevicePairs) -> None:
-        """Take note that ``pairs`` are on the device already."""
-        self.latest("repulsion", lambda: there, pairs)
 
     def symmetry_table(self, symmetry: SymmetryArrays) -> DeviceArray:
         """What kernels/repulsion.cu takes of the operations."""
@@ -147,7 +163,6 @@ class RepulsionOps(GroupOps):
         table[-1, :9] = s.orth.ravel()
         return self.fixed(table, np.float64)
 
-    def _all_half_squares(self, z: DeviceArray, n: int) -> float:
-        begin: NDArray[np.int32] = np.array([0, n], np.int32)
-        out = self.half_squares(z, self.send("squares.begin", begin, np.int32), 1, n)
-        return float(self.device.download(out)[0])
+
+def _no_blocks() -> BlockMatrix:
+    raise ValueError("blocks of a matrix that was not asked for")

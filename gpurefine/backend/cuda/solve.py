@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import Status
-from ..blocks import BlockMatrix, BlockPattern, LinearSolution
+from ..blocks import BlockMatrix, LinearSolution
 from .device import Device, DeviceArray
 from .exchange import ExchangeOps
 
@@ -37,15 +36,6 @@ WORK = (
     ("cg.partial", np.float64), ("cg.state", np.int32), ("cg.table", np.uint64),
 )
 """Buffers that the iterations work in."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pattern:
-    """Rows of a :class:`BlockPattern` on the device; ``entry`` is 2 slot + (1 if transposed)."""
-
-    row_start: DeviceArray
-    column: DeviceArray
-    entry: DeviceArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +66,7 @@ class SolveOps(ExchangeOps):
         """One thread owns a component, so that there are no races and the bits repeat."""
         n, side = x.shape
         p = self.latest(
-            "product.pattern", lambda: self._pattern("product", row_start, column, slot, transposed), row_start,
+            "product.pattern", lambda: self.sent_rows("product", row_start, column, slot, transposed), row_start,
             column, slot, transposed,
         )
         target = self.target("product.out", out)
@@ -163,20 +153,10 @@ class SolveOps(ExchangeOps):
         for m, matrix in enumerate(matrices):
             p = matrix.pattern
             name = f"cg.{side}.{m}"
-            pattern = self.latest(name, partial(self._rows, name, p), p)
+            pattern = self.matrix_rows(name, p)
             self.launch(
                 "cg_matrix", 1, pattern.row_start, pattern.column, pattern.entry,
                 self.send(f"{name}.diagonal", matrix.diagonal, np.float64),
                 self.send(f"{name}.off", matrix.off, np.float64), np.int32(m), table, block=32,
             )
         return table
-
-    def _rows(self, name: str, p: BlockPattern) -> _Pattern:
-        return self._pattern(name, p.row_start, p.column, p.slot, p.transposed)
-
-    def _pattern(self, name: str, row_start: Any, column: Any, slot: Any, transposed: Any) -> _Pattern:
-        entry = 2 * slot.astype(np.int32) + transposed
-        return _Pattern(
-            self.send(f"{name}.row_start", row_start, np.int32), self.send(f"{name}.column", column, np.int32),
-            self.send(f"{name}.entry", entry, np.int32),
-        )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..geometry_plan import build_geometry_plan
+from ..ops_pairs import SimilarPairs
 from ..ops_restraints import (
     F64,
     I32,
@@ -104,10 +105,10 @@ class RestraintOps:
         np.add.at(off, slot[down], flipped[down])
 
     def adp_divergence(
-        self, first: I32, second: I32, weight: F64, b_iso: F64, gradient: F64 | None, diagonal: F64 | None,
-        off: F64 | None,
+        self, pairs: SimilarPairs, b_iso: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
     ) -> float:
         """Kullback–Leibler restraint between isotropic B."""
+        first, second, weight = pairs.first, pairs.second, pairs.weight
         p, q = b_iso[first], b_iso[second]
         delta = (p - q) / np.sqrt(p * q)
         by_p = 0.5 * (p + q) / (p * np.sqrt(p * q))
