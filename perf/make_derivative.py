@@ -4,13 +4,15 @@
         [--wavelength 1.5418] [--seed 1]
 
 MODEL is as complete as can be, SITES the derivative's heavy atoms alone (moved by ``--shift``, fractions of the cell,
-occupancies multiplied).  Written are ``native.mtz`` (FP, SIGFP), ``derivative.mtz`` (Friedel pairs), ``free.mtz`` and
-the true phases ``native_truth.mtz``, ``derivative_truth.mtz`` (FC, PHIC: F without f″).
+occupancies multiplied).  Written are ``native.mtz`` (FP, SIGFP), ``derivative.mtz`` (Friedel pairs), ``free.mtz``,
+``native_phases.mtz`` (Hendrickson–Lattman coefficients), and the true phases ``native_truth.mtz``,
+``derivative_truth.mtz`` (FC, PHIC: F without f″).
 
 The native's F are those of atoms and flat solvent and a complex Gaussian error, :data:`MODEL_ERROR`, for what no model
 explains.  The derivative has the same error, its atoms are displaced by ``--moved`` Å r.m.s. (half of it whole
 residues), a tenth of the waters are missing, and the sites are added: it is not quite isomorphous.  σ is a part
-:data:`NOISE` of the r.m.s. amplitude everywhere.
+:data:`NOISE` of the r.m.s. amplitude everywhere.  The phases of the coefficients err by von Mises' distribution, whose
+concentration :data:`CERTAINTY` falls towards high resolution; their figures of merit are right.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ MODEL_ERROR = 0.15
 NOISE = 0.04
 FREE_CLASSES = 10
 LOST_WATERS = 0.1
+CERTAINTY = 4.0, 0.5
+"""Concentrations of the prior phases at infinite and at the highest resolution; between, by a Gaussian in 1/d."""
 
 
 def derivative(
@@ -74,6 +78,18 @@ def anomalous(structure: gemmi.Structure, hkl: NDArray[np.int32], energy: float)
                 calculator.addends.set(element, gemmi.cromer_liberman(element.atomic_number, energy)[which])
         totals.append(np.array([calculator.calculate_sf_from_model(structure[0], h) for h in hkl.tolist()]))
     return totals[1] - totals[0], totals[2] - totals[0]
+
+
+def prior_phases(
+    f: C128, inv_d2: F64, centric: NDArray[np.bool_], rng: np.random.Generator
+) -> list[tuple[str, str, F64]]:
+    """Hendrickson–Lattman columns HLA to HLD of phases that were measured with errors as they say."""
+    low, high = CERTAINTY
+    certainty = low * (high / low) ** (inv_d2 / inv_d2.max())
+    flipped = rng.random(len(f)) < 1.0 / (1.0 + np.exp(2.0 * certainty))
+    error = np.where(centric, np.pi * flipped, rng.vonmises(0.0, certainty))
+    prior, nothing = certainty * f / np.abs(f) * np.exp(1j * error), np.zeros(len(f))
+    return [("HLA", "A", prior.real), ("HLB", "A", prior.imag), ("HLC", "A", nothing), ("HLD", "A", nothing)]
 
 
 def write(
@@ -136,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "native_truth": [("FC", "F", np.abs(f)), ("PHIC", "P", np.degrees(np.angle(f)))],
         "derivative_truth": [("FC", "F", np.abs(g)), ("PHIC", "P", np.degrees(np.angle(g)))],
         "free": [("FREE", "I", rng.integers(0, FREE_CLASSES, len(f)) * 1.0)],
+        "native_phases": prior_phases(f, inv_d2, centric, rng),
     }
     for name, columns in files.items():
         write(given.folder / f"{name}.mtz", native, hkl, given.wavelength, columns)

@@ -13,9 +13,12 @@ none of them: a likelihood's own reference shares its bias, which then counts fo
 phases, beside which the runs of that data file need no references of their own.  ``truth`` is the mean direction over
 all those of a run's data file.
 
-Told are the means of |Δφ| over observed acentric reflections, weighted with the run's figures of merit, of its model
-phases and of its best phases (which differ from the model's where the measurements tell phases), against every
-reference; in the file also those with weights of 1, since runs do not give weight to the same reflections.
+Told are the means of |Δφ| over observed acentric reflections, of a run's model phases and of its best phases (which
+differ from the model's where the measurements tell phases), against every reference.  Weights are the run's figures
+of merit; 1; and, so that runs are asked about the same reflections, the figures of merit of the first run of the same
+data file and seed (its *base*).  Printed at the end are means with their standard errors, and for both kinds of common
+weights the mean difference to the base, seed by seed.  Where true phases are known the file also has how well the
+figures of merit foretell the cosines of the best phases' errors.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ from .summary import align
 
 REFERENCE_CYCLES = 30
 MEAN, TRUTH = "mean", "truth"
+WEIGHTS = {"own": "errors", "base": "errors with weights of the base", "one": "errors with weights of 1"}
+"""Figures of merit of the run, of its base, and none: what their errors are called in the file."""
 
 C128 = NDArray[np.complex128]
 Phases = dict[tuple[int, int, int], complex]
@@ -121,6 +126,31 @@ def known_phases(path: Path) -> Phases:
     return {(int(h), int(k), int(m)): f for (h, k, m), f in zip(mtz.make_miller_array(), values.tolist(), strict=True)}
 
 
+def calibration(f: C128, reference: C128, fom: NDArray[np.float64], used: NDArray[np.bool_]) -> list[list[float]]:
+    """Number of reflections, mean figure of merit and mean cosine of the error, for tenths of the figure of merit."""
+    cosine = np.cos(np.angle(f * reference.conj()))
+    part = np.minimum((10.0 * fom).astype(int), 9)
+    rows = (used & (part == k) & (np.abs(reference) > 0.0) for k in range(10))
+    return [[int(at.sum()), float(fom[at].mean()), float(cosine[at].mean())] for at in rows if at.any()]
+
+
+def paired(
+    errors: dict[str, list[list[float]]], base: dict[str, str], row: dict[str, list[list[float]]]
+) -> list[tuple[str, ...]]:
+    """Table rows: per run the mean difference of ``errors`` (seeds, kinds) to its base's, with its standard error.
+
+    ``row``: the base's own errors, which have the same weights.
+    """
+    lines = []
+    for name, rows in errors.items():
+        if base[name] == name or len(rows) < 2:
+            continue
+        difference = np.array(rows) - np.array(row[name])
+        mean, error = difference.mean(axis=0), difference.std(axis=0, ddof=1) / math.sqrt(len(rows))
+        lines.append((f"{name} − {base[name]}", *(f"{m:+.2f}±{e:.2f}°" for m, e in zip(mean, error, strict=True))))
+    return lines
+
+
 def known_only(labels: Sequence[str], values: Sequence[float]) -> dict[str, float]:
     """By label, without NaN."""
     return {label: value for label, value in zip(labels, values, strict=True) if not math.isnan(value)}
@@ -161,40 +191,58 @@ def main(arguments: Sequence[str] | None = None) -> None:
         means[name, TRUTH] = mean_direction([references[k] for k, task in further.items() if task.data == run.data])
     against = [*references, *([MEAN] if refined else []), *([TRUTH] if further else [])]
     kinds = [(which, name) for which in ("model", "best") for name in against]
-    errors: dict[str, list[list[float]]] = {name: [] for name in runs}
+    base = {name: next(k for k, other in runs.items() if other.data == run.data) for name, run in runs.items()}
+    errors: dict[str, dict[str, list[list[float]]]] = {key: {name: [] for name in runs} for key in WEIGHTS}
     records: list[dict[str, Any]] = []
     for seed in range(given.seeds):
+        weights: dict[str, dict[tuple[int, int, int], float]] = {}
         for name, run in runs.items():
             result = run.refine(shake=given.rms, shake_seed=seed, cycles=given.cycles)
             r = result.problem.data.reflections
             hkl = indices(result)
-            one = (r.observed & ~r.centric).astype(np.float64)
+            acentric = r.observed & ~r.centric
+            one = acentric.astype(np.float64)
             fom = result.report.maps.fom * one
+            if base[name] == name:
+                weights[name] = dict(zip(hkl, fom.tolist(), strict=True))
+            common = np.array([weights[base[name]].get(h, 0.0) for h in hkl]) * one
             found = phases(result)
-            row, unweighted = [], []
+            rows: dict[str, list[float]] = {key: [] for key in WEIGHTS}
+            foretold = {}
             for which, reference in kinds:
                 right = references.get(reference) or means[name, reference]
                 f = np.array([right.get(h, 0.0) for h in hkl], complex)
-                row.append(phase_error(found[which], f, fom))
-                unweighted.append(phase_error(found[which], f, one))
-            errors[name].append(row)
+                for key, weight in (("own", fom), ("base", common), ("one", one)):
+                    rows[key].append(phase_error(found[which], f, weight))
+                task = further.get(reference)
+                if which == "best" and task and task.data == run.data and "phases" in task.options:
+                    foretold[reference] = calibration(found[which], f, fom, acentric)
+            for key, row in rows.items():
+                errors[key][name].append(row)
             r_free, mean_fom = result.report.cycles[-1].r_free, float(fom.sum() / one.sum())
             labels = [f"{which} phases against {reference}" for which, reference in kinds]
-            records.append({
-                "seed": seed, "run": name, "r_free": r_free, "fom": mean_fom,
-                "errors": known_only(labels, row),
-                "errors with weights of 1": known_only(labels, unweighted),
-            })
-            print(seed, name, f"R_free {r_free:.4f} ⟨m⟩ {mean_fom:.3f}", *(f"{e:.2f}" for e in row), flush=True)
+            records.append(
+                {"seed": seed, "run": name, "base": base[name], "r_free": r_free, "fom": mean_fom}
+                | {WEIGHTS[key]: known_only(labels, row) for key, row in rows.items()}
+                | ({"reflections, mean figure of merit, mean cosine": foretold} if foretold else {})
+            )
+            print(seed, name, f"R_free {r_free:.4f} ⟨m⟩ {mean_fom:.3f}", *(f"{e:.2f}" for e in rows["own"]), flush=True)
         if given.out:
             save(given.out, about | {
                 "what": "phase_error", "rms": given.rms, "cycles": given.cycles, "runs": records
             }, tell=seed == given.seeds - 1)
-    lines: list[tuple[str, ...]] = [("mean of", *(f"{which}, ref. {name}" for which, name in kinds))]
-    for name, rows in errors.items():
-        mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1 if len(rows) > 1 else 0)
-        lines.append((name, *(f"{m:.2f}±{s / np.sqrt(len(rows)):.2f}°" for m, s in zip(mean, spread, strict=True))))
+    heads = [f"{which}, ref. {name}" for which, name in kinds]
+    lines: list[tuple[str, ...]] = [("mean of", *heads)]
+    for name, rows_of in errors["own"].items():
+        mean, spread = np.mean(rows_of, axis=0), np.std(rows_of, axis=0, ddof=1 if len(rows_of) > 1 else 0)
+        lines.append((name, *(f"{m:.2f}±{s / np.sqrt(len(rows_of)):.2f}°" for m, s in zip(mean, spread, strict=True))))
     print(align(lines))
+    for key, text in (("base", "weights of the base"), ("one", "weights of 1")):
+        # the base's weights are its own figures of merit
+        of_base = errors["own" if key == "base" else "one"]
+        lines = [(text, *heads), *paired(errors[key], base, {name: of_base[base[name]] for name in runs})]
+        if len(lines) > 1:
+            print(align(lines))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+from scipy.special import i0e, i1e
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -56,6 +57,36 @@ def test_error_is_the_weighted_mean_and_leaves_the_unknown_out() -> None:
     f[0] = np.exp(1j * np.radians(50.0))
     assert phase_error.phase_error(f, reference, np.array([1.0, 3.0, 5.0])) == pytest.approx(20.0)
     assert math.isnan(phase_error.phase_error(f, 0.0 * reference, np.ones(3)))
+
+
+def test_figures_of_merit_are_held_against_cosines() -> None:
+    reference = np.exp(2j * np.pi * np.arange(5) / 5)
+    f = reference * np.exp(1j * np.radians([60.0, -60.0, 0.0, 90.0, 0.0]))
+    fom, used = np.array([0.42, 0.44, 1.0, 0.95, 0.1]), np.array([True, True, True, True, False])
+    low, high = phase_error.calibration(f, reference, fom, used)
+    assert low == pytest.approx([2, 0.43, 0.5]) and high == pytest.approx([2, 0.975, 0.5])
+
+
+def test_differences_to_the_base_are_taken_seed_by_seed() -> None:
+    errors = {"rice": [[5.0], [9.0]], "sad": [[4.0], [8.5]], "other": [[1.0], [1.0]]}
+    base = {"rice": "rice", "sad": "rice", "other": "other"}
+    lines = phase_error.paired(errors, base, {name: errors[base[name]] for name in errors})
+    assert lines == [("sad − rice", "-0.75±0.25°")]
+
+
+def test_prior_phases_err_as_they_say() -> None:
+    n = 40_000
+    rng = np.random.default_rng(3)
+    f, centric = np.exp(2j * np.pi * rng.random(n)), np.arange(n) % 4 == 0
+    columns = make_derivative.prior_phases(f, np.linspace(0.0, 0.3, n), centric, rng)
+    assert [label for label, _, _ in columns] == ["HLA", "HLB", "HLC", "HLD"]
+    prior = columns[0][2] + 1j * columns[1][2]
+    certainty = np.abs(prior)
+    assert certainty[0] == pytest.approx(4.0) and certainty[-1] == pytest.approx(0.5)
+    right = (prior * f.conj()).real / certainty
+    np.testing.assert_allclose(np.abs(right[centric]), 1.0)
+    for part, expected in ((centric, np.tanh(certainty)), (~centric, i1e(certainty) / i0e(certainty))):
+        assert float(right[part].mean()) == pytest.approx(float(expected[part].mean()), abs=0.01)
 
 
 def test_mean_direction_is_of_unit_vectors_known_to_all() -> None:
