@@ -13,16 +13,10 @@ from ..model.deuterium import DeuteriumSites
 from ..model.occupancy import OccupancyGroups
 from .scattering import deuterium_part, neutron_gaussians
 from .topology import ChemicalModel
-
-EXCHANGEABLE = ("N", "O", "S")
-"""Elements whose hydrogens exchange with the solvent's."""
+from .water_hydrogens import EXCHANGEABLE, LONGEST_BOND
 
 SAME_SITE = 0.3
 """Å: an H and a D of different conformers that are nearer than this are one site."""
-
-
-LONGEST_BOND = 1.5
-"""Å: longer than any from a hydrogen to what carries it."""
 
 
 def exchanged(structure: gemmi.Structure) -> bool:
@@ -103,7 +97,8 @@ def find_deuterium_sites(
     atoms = model.atoms
     part = [deuterium_part(name) for name in atoms.scatterer_names]
     own = np.array([np.nan if p is None else p for p in part])[atoms.scatterer]
-    on = np.isin(np.array(atoms.scatterer_names), EXCHANGEABLE)[atoms.scatterer][atoms.parent]
+    elements = np.array([name.partition("+")[0] for name in atoms.scatterer_names])
+    on = np.isin(elements, EXCHANGEABLE)[atoms.scatterer][atoms.parent]
     site = atoms.is_hydrogen & (on | ((own > 0.0) & (own < 1.0))) & (atoms.occ > 0.0)
     told: list[str] = []
     if occupancies is not None and (site & (occupancies.member >= 0)).any():

@@ -16,6 +16,11 @@ F64 = NDArray[np.float64]
 XRAY, NEUTRON, ELECTRON = "xray", "neutron", "electron"
 SOURCES = (XRAY, NEUTRON, ELECTRON)
 
+OXYGEN_HYDROGEN = 0.97
+"""Å from nucleus to nucleus in water."""
+TURNING_B = 16.0 * np.pi**2 * OXYGEN_HYDROGEN**2 / 6.0
+"""Å² of a point at this distance in any direction: its sin(2πrs)/(2πrs) and exp(−B s²/4) have the same curvature."""
+
 
 def form_factors(elements: Sequence[str], source: str) -> tuple[F64, F64]:
     """Gaussians a and b (n, g) of ``elements`` for a ``source`` of :data:`SOURCES`; see the functions below."""
@@ -33,6 +38,18 @@ def deuterium_part(name: str) -> float | None:
     if name in ("H", "D"):
         return float(name == "D")
     return float(name[1:]) if re.fullmatch(r"D0\.\d\d", name) else None
+
+
+def water_name(hydrogens: int, deuterium: float) -> str:
+    """Name of a water's oxygen with ``hydrogens`` freely turning ones: "O", "O+2D", "O+1D0.39"."""
+    return f"O+{hydrogens}{isotope_name(deuterium)}" if hydrogens else "O"
+
+
+def water_parts(name: str) -> tuple[int, float] | None:
+    """Number of turning hydrogens and their part of deuterium in the oxygen of a water; None of other scatterers."""
+    found = re.fullmatch(r"O\+(\d)(H|D|D0\.\d\d)", name)
+    part = deuterium_part(found[2]) if found else None
+    return None if found is None or part is None else (int(found[1]), part)
 
 
 def xray_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
@@ -65,19 +82,27 @@ def xray_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
 def neutron_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
     """Bound coherent neutron scattering lengths: one Gaussian with b = 0, since a nucleus is a point.
 
-    Neutron News 3 (1992) 29; hydrogen (−3.74 fm) and deuterium (6.67 fm) differ.
+    Neutron News 3 (1992) 29; hydrogen (−3.74 fm) and deuterium (6.67 fm) differ.  A water's oxygen with hydrogens that
+    turn freely (:func:`water_name`) has a second Gaussian, :data:`TURNING_B`.
 
     Returns:
-        a (n, 1) fm and b (n, 1) Å².
+        a (n, g) fm and b (n, g) Å²; g is 2 with such waters, else 1.
 
     Raises:
         InputError: an element has no tabulated scattering length.
     """
-    a = np.zeros((len(elements), 1))
+    waters = {k: found for k, name in enumerate(elements) if (found := water_parts(name))}
+    a = np.zeros((len(elements), 2 if waters else 1))
+    b = np.zeros_like(a)
     for k, name in enumerate(elements):
-        part = deuterium_part(name)
-        if part is not None:
-            a[k, 0] = (1.0 - part) * _length("H") + part * _length("D")
+        if k in waters:
+            count, part = waters[k]
+            a[k] = _length("O"), count * _hydrogen_length(part)
+            b[k, 1] = TURNING_B
+            continue
+        own = deuterium_part(name)
+        if own is not None:
+            a[k, 0] = _hydrogen_length(own)
             continue
         a[k, 0] = _length(name)
         if a[k, 0] == 0.0:
@@ -85,7 +110,11 @@ def neutron_gaussians(elements: Sequence[str]) -> tuple[F64, F64]:
                 f"The model holds an atom of element '{name}', for which there is no neutron scattering length; "
                 "correct its element column."
             )
-    return a, np.zeros_like(a)
+    return a, b
+
+
+def _hydrogen_length(deuterium: float) -> float:
+    return (1.0 - deuterium) * _length("H") + deuterium * _length("D")
 
 
 def _length(name: str) -> float:

@@ -21,9 +21,10 @@ from .gemmi_topology import gemmi_topology
 from .links import LinkRecord, link_records
 from .model_checks import atom_label, checked_structure, listed
 from .nonbonded_types import nonbonded_types
-from .scattering import NEUTRON, XRAY, deuterium_part, isotope_name
+from .scattering import NEUTRON, XRAY, deuterium_part, isotope_name, water_parts
 from .turning import turning_hydrogens
 from .unknown_residues import add_bare_components, find_loose
+from .water_hydrogens import scatterer_of_oxygen, solvent_deuterium
 
 F64 = NDArray[np.float64]
 # A hydrogen that no bond of the dictionary holds rides on the nearest atom of its residue within this many Å.
@@ -83,7 +84,9 @@ def build_model(
     labels = tuple(
         atom_label(chain.name, residue, atom) for chain in st[0] for residue in chain for atom in residue
     )
-    arrays = _read_atoms(st, source == NEUTRON)
+    of_solvent = solvent_deuterium(st) if source == NEUTRON and hydrogens == "keep" else None
+    arrays = _read_atoms(st, source == NEUTRON, of_solvent)
+    messages += _told_of_waters(arrays, of_solvent)
     rules = restraint_arrays.Rules(topo, dictionary)
     bonds = restraint_arrays.bonds(topo, rules, arrays.xyz, crystal, nuclear)
     angles = restraint_arrays.angles(topo, rules)
@@ -180,10 +183,21 @@ def isotopes_apart(st: gemmi.Structure) -> gemmi.Structure:
     return out
 
 
-def _read_atoms(st: gemmi.Structure, isotopes: bool) -> Atoms:
+def _told_of_waters(atoms: Atoms, deuterium: float | None) -> list[str]:
+    lacking = np.array([water_parts(name) is not None for name in atoms.scatterer_names], bool)[atoms.scatterer]
+    if not lacking.any() or deuterium is None:
+        return []
+    return [
+        f"{int(lacking.sum())} waters lack hydrogens; these are taken to turn freely about the oxygen and to be "
+        f"deuterium to the part {deuterium:.2f}, as in the rest of the model."
+    ]
+
+
+def _read_atoms(st: gemmi.Structure, isotopes: bool, of_solvent: float | None) -> Atoms:
     """Positions, displacement parameters and scatterers of all atoms; nobody rides yet.
 
-    With ``isotopes`` hydrogens are named by their part of deuterium.
+    With ``isotopes`` hydrogens are named by their part of deuterium; ``of_solvent``: that of hydrogens which waters
+    lack, None if they are to be left out.
     """
     rows, aniso, names = [], {}, []
     for chain in st[0]:
@@ -192,6 +206,8 @@ def _read_atoms(st: gemmi.Structure, isotopes: bool) -> Atoms:
                 pos = atom.pos
                 rows.append((pos.x, pos.y, pos.z, atom.b_iso, atom.occ))
                 names.append(isotope_name(atom.fraction) if isotopes and atom.is_hydrogen() else atom.element.name)
+                if of_solvent is not None and names[-1] == "O" and residue.is_water():
+                    names[-1] = scatterer_of_oxygen(residue, atom, of_solvent)
                 if atom.aniso.nonzero():
                     u = atom.aniso
                     aniso[len(rows) - 1] = (u.u11, u.u22, u.u33, u.u12, u.u13, u.u23)
