@@ -49,13 +49,13 @@ geometry_terms(
     z[at + k] = chiral_term(x1, x2, x3, x4, value, width, what, derivative ? rows + 3 * (row + 4 * k) : nullptr);
 }
 
-// The angle itself minus ideal (radians) of every angle, (nearly) straight or not: angles (n, 3).
+// The angle itself minus ideal over sigma (radians) of every angle, (nearly) straight or not: angles (n, 3).
 extern "C" __global__ void __launch_bounds__(128, 4)
 angle_residuals(
-    const double* __restrict__ xyz, const int* __restrict__ angles, const double* __restrict__ ideal, int n,
-    double* __restrict__ residual) {
+    const double* __restrict__ xyz, const int* __restrict__ angles, const double* __restrict__ ideal,
+    const double* __restrict__ sigma, int n, double* __restrict__ residual) {
     int t = thread_index();
     if (t >= n) return;
     const Vec3 x1 = load3(xyz, angles[3 * t]), x2 = load3(xyz, angles[3 * t + 1]);
-    residual[t] = bent_term(x1, x2, load3(xyz, angles[3 * t + 2]), ideal[t], 1.0, nullptr);
+    residual[t] = bent_term(x1, x2, load3(xyz, angles[3 * t + 2]), ideal[t], sigma[t], nullptr);
 }

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,10 @@ class AdpOps(Protocol):
         """See :meth:`gpurefine.backend.ops_restraints.RestraintOps.new_blocks`."""
         ...
 
+    def new_gradient(self, shape: tuple[int, ...]) -> Any:
+        """See :meth:`gpurefine.backend.ops_restraints.RestraintOps.new_gradient`."""
+        ...
+
     def project_tensors(self, matrix: BlockMatrix, atoms: I32, projectors: F64) -> None:
         """Take out of ``matrix`` (side 6) what symmetry forbids the tensors of ``atoms`` (m,), each named once.
 
@@ -97,7 +101,7 @@ class AdpOps(Protocol):
 
     def tensor_restraints(
         self, terms: TensorTerms, u: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
-    ) -> F64:
+    ) -> Any:
         """Sums (3,) of the restraints in the order of :data:`TENSOR_KINDS` at ``u`` (n, 6) Å², 11 22 33 12 13 23.
 
         All tensors must be positive definite.  Adds to ``gradient`` (n, 6) Å⁻², both off-diagonal elements moved

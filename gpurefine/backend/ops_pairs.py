@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import BlockMatrix, BlockPattern
-from .ops_restraints import F64, I8, I32, Contacts, Flags, Repulsions, SymmetryArrays
+from .ops_restraints import F64, I8, I32, Contacts, Flags, GeometryPlan, Repulsions, SymmetryArrays
 
 if TYPE_CHECKING:
     from .ops_adp import TensorTerms
@@ -119,31 +119,38 @@ class PairLister(Protocol):
 
 @runtime_checkable
 class PairRestrainer(Protocol):
-    """What a backend offers beside the table where lists of pairs need not come to the host at all.
+    """What a backend offers beside the table where neither lists of pairs nor terms need come to the host.
 
-    All give None for lists that are not this backend's.
+    All give None for lists that are not this backend's; sums are read by ``np.asarray``.
     """
 
     def overlap_derivatives(
         self, pairs: Repulsions, xyz: F64, owner: I32, gradient: F64, curvature: bool
-    ) -> tuple[F64, Callable[[], BlockMatrix]] | None:
+    ) -> tuple[Any, Callable[[], BlockMatrix]] | None:
         """Σ ½ z² of ``pairs`` (1,), their gradient added to ``gradient`` (n, 3), and what gives Gauss–Newton blocks.
 
         These may be asked for only with ``curvature``; their pattern is that of the owners of pairs that overlap.
         """
         ...
 
-    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: NDArray[np.int8], heavy: Flags) -> F64 | None:
+    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: NDArray[np.int8], heavy: Flags) -> Any | None:
         """Of pairs of ``heavy`` atoms that overlap by kind (5, 4): count, Σ overlap², Σ z², Σ σ.
 
         Kinds 0 to 3 are those of contacts within the asymmetric unit, 4 (bare) counted as 0; 4: through symmetry.
         """
         ...
 
-    def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> F64 | None:
+    def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> Any | None:
         """Of pairs with a weight (1, 4): count, Σ (B₁ − B₂)², Σ z², Σ σ."""
         ...
 
-    def tensor_sums(self, terms: TensorTerms, u: F64) -> F64 | None:
+    def geometry_sums(self, plan: GeometryPlan, kinds: I8, n_kind: int, xyz: F64) -> Any:
+        """Of covalent restraints by kind (n_kind, 4): count, Σ deviation², Σ z², Σ σ, at ``xyz`` (n, 3) Å.
+
+        ``kinds`` (m,) of bonds, angles, torsions, chirals and plane members, −1 for those left out.
+        """
+        ...
+
+    def tensor_sums(self, terms: TensorTerms, u: F64) -> Any | None:
         """Of restraints with a weight by kind of tensor restraint (3, 4): count, Σ deviation², Σ z², Σ σ."""
         ...

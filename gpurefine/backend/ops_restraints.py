@@ -10,7 +10,7 @@ its ``owner`` (the parent; every other atom owns itself).  Rows of riding atoms 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +235,8 @@ class HydrogenSystem:
 class RestraintOps(Protocol):
     """The restraint part of the table of operations.
 
-    Output arrays are *added to*, so that several terms may share them.
+    Output arrays are *added to*, so that several terms may share them.  Values of restraints may be what ``np.asarray``
+    makes arrays of: a device's come down together when the first is read, so read them when all are asked for.
     """
 
     def new_blocks(self, n: int, side: int) -> F64:
@@ -243,6 +244,10 @@ class RestraintOps(Protocol):
 
         A NumPy array only where the backend's memory is the host's.
         """
+        ...
+
+    def new_gradient(self, shape: tuple[int, ...]) -> Any:
+        """Zeros of ``shape`` for a gradient, where the backend adds to it; ``np.asarray`` reads it."""
         ...
 
     def host_blocks(self, blocks: F64) -> F64:
@@ -255,7 +260,7 @@ class RestraintOps(Protocol):
 
     def geometry(
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
-    ) -> F64:
+    ) -> Any:
         """Sum of ½ z² of each kind (5,), in the order of :data:`KINDS`, at ``xyz`` (n, 3) Å.
 
         Adds to ``gradient`` (n, 3) Å⁻¹ and, if given, to the Gauss–Newton blocks ``diagonal`` (n, 3, 3) and
@@ -271,7 +276,7 @@ class RestraintOps(Protocol):
         """All contacts under ``rules`` among the atoms at ``xyz`` (n, 3) Å and their symmetry mates."""
         ...
 
-    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
+    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> Any:
         """Sum of ½ z²; ``z`` (k,), if it is wanted, is overwritten with max(0, (critical − d)/σ)."""
         ...
 
@@ -287,7 +292,7 @@ class RestraintOps(Protocol):
 
     def adp_divergence(
         self, pairs: SimilarPairs, b_iso: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
-    ) -> float:
+    ) -> Any:
         """Sum of ½ w (B₁ − B₂)²/(B₁B₂) over ``pairs`` (k,), eq. (23)–(26) of Murshudov et al. 2011 for isotropic B.
 
         Adds to ``gradient`` (n,) Å⁻² and to the Gauss–Newton blocks ``diagonal`` (n, 1, 1) and ``off`` (k, 1, 1) Å⁻⁴.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,16 @@ class Scatterers:
         return Scatterers(
             self.xyz[own], self.b_iso[own], self.u_aniso[own], self.is_aniso[own], self.weight[own], self.kind[own]
         )
+
+
+@runtime_checkable
+class ModelHolder(Protocol):
+    """What a backend offers beside the table if it can keep the moving model in its own memory."""
+
+    def take_up(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """``arrays`` are the model for a while and are not written to any more: operations that are given one of them,
+        the same object, find it where it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

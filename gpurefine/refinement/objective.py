@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..backend.ops import Backend
 from ..backend.ops_reflections import Array
-from ..backend.plans import AtomInformation, DensityGradient, Scatterers
+from ..backend.plans import AtomInformation, DensityGradient, ModelHolder, Scatterers
 from ..model.atoms import Atoms
 from ..model.topology import Topology
 from ..optimise.eigen_filter import filtered, without
@@ -101,6 +101,7 @@ class Objective:
     notes: list[str] = field(default_factory=list)
     copies: Copies | None = None
     _known: tuple[AtomValues, float] | None = None
+    _scattering: tuple[AtomValues, Scatterers] | None = None
 
     @property
     def cycles(self) -> int:
@@ -133,9 +134,16 @@ class Objective:
         return values if sites is None else replace(values, deuterium=sites.start)
 
     def scatterers(self, values: AtomValues) -> Scatterers:
-        """The atoms of the asymmetric unit as the density operations take them."""
-        atoms = self.composition.scatterers(values)
-        return atoms if self.copies is None else self.copies.scatterers(atoms)
+        """The atoms of the asymmetric unit as the density operations take them; the same object for the same values."""
+        if self._scattering is None or self._scattering[0] is not values:
+            atoms = self.composition.scatterers(values)
+            if self.copies is not None:
+                atoms = self.copies.scatterers(atoms)
+            if isinstance(self.backend, ModelHolder):
+                tensors = (atoms.u_aniso,) if atoms.is_aniso.any() else ()
+                self.backend.take_up((atoms.xyz, atoms.b_iso, atoms.weight, *tensors))
+            self._scattering = values, atoms
+        return self._scattering[1]
 
     def whole(self, values: AtomValues) -> AtomValues:
         """The atoms of the asymmetric unit."""
@@ -174,7 +182,8 @@ class Objective:
         if self._known is not None and self._known[0] is values:
             return self._known[1]  # the end of one cycle is the beginning of the next
         with self.timer("restraints"):
-            total = sum(term.restraints.value(values) for term in self.terms if term.restraints is not None)
+            begun = [term.restraints.begin(values) for term in self.terms if term.restraints is not None]
+            total = sum(value() for value in begun)
         self._known = (values, total)
         return total
 
@@ -223,15 +232,15 @@ class Objective:
         slope = self.composition.by_values(values, slope)
         blocks: list[LinearBlock] = []
         with self.timer("restraints"):
-            for term in self.terms:
+            begun = [None if t.restraints is None else t.restraints.linearise(values) for t in self.terms]
+            for term, restraints in zip(self.terms, begun, strict=True):
                 kind = term.kind
                 gradient = weight * kind.pull(values, slope)
                 extra = (weight * self.damping) * kind.pull_blocks(values, information)
                 matrices = []
-                if term.restraints is not None:
-                    restraints = term.restraints.linearise(values)
-                    gradient += kind.constrain(restraints.gradient)
-                    matrices = restraints.matrices
+                if restraints is not None:
+                    gradient += kind.constrain(restraints.gradient())
+                    matrices = restraints.matrices()
                 if term.filter > 0.0:
                     gradient, extra = filtered(gradient, extra, term.filter)
                 if term.held is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -22,24 +23,32 @@ from ..restraints.deuterium import FractionRestraints
 from ..restraints.geometry import GeometryRestraints
 from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.positions import PositionRestraints
+from ..restraints.result import total
 
 F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RestraintSlope:
-    """Gradient (m, s) of restraints in the parameters' own shape, and their curvature as matrices to be summed."""
+    """What gives the gradient (m, s) of restraints, and matrices that sum to the curvature, both of the parameters."""
 
-    gradient: F64
-    matrices: list[BlockMatrix]
+    gradient: Callable[[], F64]
+    matrices: Callable[[], list[BlockMatrix]]
 
 
 class KindRestraints(Protocol):
-    """Restraints on one kind of parameter."""
+    """Restraints on one kind of parameter.
+
+    A device works at what was begun, and its results come down together when the first is read.
+    """
+
+    def begin(self, values: AtomValues) -> Callable[[], float]:
+        """What gives their sum."""
+        ...
 
     def value(self, values: AtomValues) -> float:
         """Their sum."""
-        ...
+        return self.begin(values)()
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient and curvature."""
@@ -47,109 +56,120 @@ class KindRestraints(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PositionTerms:
+class PositionTerms(KindRestraints):
     """Covalent geometry, contacts and fixed positions."""
 
     geometry: GeometryRestraints
     nonbonded: NonbondedRestraints
     positions: PositionRestraints
 
-    def value(self, values: AtomValues) -> float:
+    def begin(self, values: AtomValues) -> Callable[[], float]:
         """Σ ½ z²."""
         xyz = values.xyz
-        return self.geometry.value(xyz) + self.nonbonded.value(xyz) + self.positions.value(xyz)
+        parts = self.geometry.sums(xyz), self.nonbonded.sums(xyz), self.positions.value(xyz)
+        return lambda: sum(map(total, parts))
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient (n, 3) and blocks of side 3."""
-        parts = [part.evaluate(values.xyz, True) for part in (self.geometry, self.nonbonded, self.positions)]
-        gradient = parts[0].gradient + parts[1].gradient + parts[2].gradient
-        return RestraintSlope(gradient, [matrix for part in parts for matrix in part.matrices])
+        covalent = self.geometry.evaluate(values.xyz, True)
+        both = self.nonbonded.evaluate(values.xyz, True, covalent.slope)  # adds to the gradient that is there
+        held = self.positions.evaluate(values.xyz, True)
+        return RestraintSlope(
+            lambda: both.gradient + held.gradient,
+            lambda: [matrix for part in (covalent, both, held) for matrix in part.matrices],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class IsotropicTerms:
+class IsotropicTerms(KindRestraints):
     """Similarity of neighbours' isotropic B."""
 
     adp: AdpRestraints
 
-    def value(self, values: AtomValues) -> float:
+    def begin(self, values: AtomValues) -> Callable[[], float]:
         """Sum of the divergences."""
-        return self.adp.value(values.b_iso)
+        return partial(total, self.adp.sums(values.b_iso))
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient (n, 1) and blocks of side 1."""
         result = self.adp.evaluate(values.b_iso, True)
-        return RestraintSlope(result.gradient[:, None], result.matrices)
+        return RestraintSlope(lambda: result.gradient[:, None], lambda: result.matrices)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TensorTerms:
+class TensorTerms(KindRestraints):
     """Similarity, rigid bonds and sphericity of tensors, of which those of ``is_aniso`` (n,) atoms are anisotropic."""
 
     restraints: TensorRestraints
     is_aniso: NDArray[np.bool_]
 
-    def value(self, values: AtomValues) -> float:
+    def begin(self, values: AtomValues) -> Callable[[], float]:
         """Sum of the divergences."""
-        return self.restraints.value(tensors_of(values, self.is_aniso))
+        return partial(total, self.restraints.sums(tensors_of(values, self.is_aniso)))
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient (n, 6) and blocks of side 6."""
         result = self.restraints.evaluate(tensors_of(values, self.is_aniso), True)
-        return RestraintSlope(result.gradient, result.matrices)
+        return RestraintSlope(lambda: result.gradient, lambda: result.matrices)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FractionTerms:
+class FractionTerms(KindRestraints):
     """Likeness of parts of deuterium."""
 
     restraints: FractionRestraints
 
-    def value(self, values: AtomValues) -> float:
+    def begin(self, values: AtomValues) -> Callable[[], float]:
         """Sum of the restraints."""
-        return self.restraints.value(values.deuterium)
+        return partial(self.restraints.value, values.deuterium)
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient (s, 1) and blocks of side 1."""
-        return RestraintSlope(self.restraints.gradient(values.deuterium)[:, None], [self.restraints.curvature()])
+        return RestraintSlope(
+            lambda: self.restraints.gradient(values.deuterium)[:, None], lambda: [self.restraints.curvature()]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OverCopies:
+class OverCopies(KindRestraints):
     """Restraints on the atoms of all copies that strict symmetry makes, as restraints on those of the one copy."""
 
     inner: KindRestraints
     copies: Copies
     backend: RestraintOps
 
-    def value(self, values: AtomValues) -> float:
+    def begin(self, values: AtomValues) -> Callable[[], float]:
         """Their sum over all copies."""
-        return self.inner.value(self.copies.values(values))
+        return self.inner.begin(self.copies.values(values))
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient and curvature by the parameters of the one copy."""
         found = self.inner.linearise(self.copies.values(values))
-        matrices = [self.copies.matrix(matrix, self.backend) for matrix in found.matrices]
-        return RestraintSlope(self.copies.vectors(found.gradient), matrices)
+        return RestraintSlope(
+            lambda: self.copies.vectors(found.gradient()),
+            lambda: [self.copies.matrix(matrix, self.backend) for matrix in found.matrices()],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OverGroups:
+class OverGroups(KindRestraints):
     """Restraints on the isotropic B of atoms as restraints on the shifts that groups of them share."""
 
     inner: KindRestraints
     kind: GroupedB
     backend: RestraintOps
 
-    def value(self, values: AtomValues) -> float:
+    def begin(self, values: AtomValues) -> Callable[[], float]:
         """Their sum over all atoms."""
-        return self.inner.value(values)
+        return self.inner.begin(values)
 
     def linearise(self, values: AtomValues) -> RestraintSlope:
         """Gradient (g, 1) and blocks of side 1."""
         found = self.inner.linearise(values)
-        matrices = [self.kind.matrix(matrix, self.backend) for matrix in found.matrices]
-        return RestraintSlope(self.kind.summed(found.gradient[:, 0])[:, None], matrices)
+        return RestraintSlope(
+            lambda: self.kind.summed(found.gradient()[:, 0])[:, None],
+            lambda: [self.kind.matrix(matrix, self.backend) for matrix in found.matrices()],
+        )
 
 
 def over(restraints: KindRestraints, copies: Copies | None, backend: RestraintOps) -> KindRestraints:

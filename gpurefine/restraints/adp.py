@@ -9,7 +9,7 @@ semidefinite.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from ..model.crystal import Crystal
 from ..model.topology import Topology
 from .arrays import geometry_terms, symmetry_arrays, term_pairs
 from .nonbonded import ADP_CUTOFF
+from .result import RestraintResult, total
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -31,15 +32,6 @@ SIGMA = np.array([0.1, 0.15, 0.3, 0.5, 0.7, 0.7])
 
 CONTACT = 5
 """The relation of contacts."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AdpResult:
-    """Value, gradient (n,) Å⁻² and Gauss–Newton blocks (side 1, Å⁻⁴; empty unless asked for) of B restraints."""
-
-    value: float
-    gradient: F64
-    matrices: list[BlockMatrix]
 
 
 class AdpRestraints:
@@ -177,32 +169,40 @@ class AdpRestraints:
 
     def value(self, b_iso: F64) -> float:
         """The restraints' value at ``b_iso`` (n,) Å²."""
-        b_iso = b_iso + self.motion
+        return total(self.sums(b_iso))
+
+    def sums(self, b_iso: F64) -> Any:
+        """What :meth:`value` sums to, which may still be on a device."""
+        b_iso = self._total(b_iso)
         self._check(b_iso)
         return self._backend.adp_divergence(self.pairs, b_iso, None, None, None)
 
-    def evaluate(self, b_iso: F64, curvature: bool) -> AdpResult:
-        """Value, gradient and, if asked for, Gauss–Newton blocks at ``b_iso`` (n,) Å²."""
-        b_iso = b_iso + self.motion
+    def _total(self, b_iso: F64) -> F64:
+        """The sum that is alike for neighbours; the same array where nothing is added, so that a device knows it."""
+        return b_iso + self.motion if self.motion.any() else b_iso
+
+    def evaluate(self, b_iso: F64, curvature: bool) -> RestraintResult:
+        """Value, gradient (n,) Å⁻² and, if asked for, Gauss–Newton blocks (Å⁻⁴) at ``b_iso`` (n,) Å²."""
+        b_iso = self._total(b_iso)
         self._check(b_iso)
-        gradient = np.zeros(self._n)
+        gradient = self._backend.new_gradient((self._n,))
         matrices: list[BlockMatrix] = []
         diagonal = off = None
         if curvature:
             diagonal, off = self._backend.new_blocks(self._n, 1), self._backend.new_blocks(len(self.pattern), 1)
             matrices.append(BlockMatrix(self.pattern, diagonal, off))
         value = self._backend.adp_divergence(self.pairs, b_iso, gradient, diagonal, off)
-        return AdpResult(value, gradient, matrices)
+        return RestraintResult(("adp",), value, gradient, lambda: matrices)
 
-    def deviation_sums(self, b_iso: F64) -> F64:
+    def deviation_sums(self, b_iso: F64) -> Any:
         """Of pairs with a weight (1, 4) at ``b_iso`` (n,) Å²: count, Σ (B₁ − B₂)², Σ z², Σ σ."""
-        total = b_iso + self.motion
+        both = self._total(b_iso)
         if isinstance(self._backend, PairRestrainer):
-            sums = self._backend.similarity_sums(self.pairs, total)
+            sums = self._backend.similarity_sums(self.pairs, both)
             if sums is not None:
                 return sums
         use = self.pairs.weight > 0.0
-        p, q, weight = total[self.pairs.first[use]], total[self.pairs.second[use]], self.pairs.weight[use]
+        p, q, weight = both[self.pairs.first[use]], both[self.pairs.second[use]], self.pairs.weight[use]
         sigma = np.sqrt(p * q / weight)
         return np.array([[len(p), np.sum((p - q) ** 2), np.sum(((p - q) / sigma) ** 2), np.sum(sigma)]])
 

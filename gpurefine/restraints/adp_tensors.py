@@ -8,7 +8,7 @@ nothing does: σ of the relative deviation is :data:`SPHERICITY_SIGMA` by the nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from ..errors import NumericalError
 from ..model.special import SpecialPositions
 from ..model.tensors import tensor_rotation
 from .adp import SIGMA, AdpRestraints
+from .result import RestraintResult, total
 
 F64 = NDArray[np.float64]
 
@@ -29,16 +30,6 @@ RIGID_SIGMA = np.array([0.05, 0.1])
 
 SPHERICITY_SIGMA = np.array([0.25, 0.4, 0.6, 0.8])
 """No bond, one, two, three or more."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TensorResult:
-    """``value``, ``values`` by kind, ``gradient`` (n, 6) Å⁻² and curvature (side 6, Å⁻⁴; empty unless asked for)."""
-
-    value: float
-    values: dict[str, float]
-    gradient: F64
-    matrices: list[BlockMatrix]
 
 
 class TensorRestraints:
@@ -69,19 +60,25 @@ class TensorRestraints:
 
     def value(self, u: F64) -> float:
         """The restraints' value at ``u`` (n, 6) Å²; infinite where a restrained tensor is not positive definite."""
+        return total(self.sums(u))
+
+    def sums(self, u: F64) -> Any:
+        """The values of :meth:`value` by kind, which may still be on a device."""
         if not _all_positive(u[self._is_aniso]):
             return float("inf")
-        return float(self._backend.tensor_restraints(self.terms, u, None, None, None).sum())
+        return self._backend.tensor_restraints(self.terms, u, None, None, None)
 
-    def evaluate(self, u: F64, curvature: bool) -> TensorResult:
-        """Value, gradient and, if asked for, curvature at ``u`` (n, 6) Å².
+    def evaluate(self, u: F64, curvature: bool) -> RestraintResult:
+        """Values, gradient (n, 6) Å⁻² and, if asked for, curvature (side 6, Å⁻⁴) at ``u`` (n, 6) Å².
+
+        Off-diagonal elements of a tensor move together.
 
         Raises:
             NumericalError: a tensor is not positive definite.
         """
         if not _all_positive(u[self._is_aniso]):
             raise NumericalError("A displacement tensor U is not positive definite where it is restrained.")
-        gradient = np.zeros((len(u), 6))
+        gradient = self._backend.new_gradient((len(u), 6))
         matrices: list[BlockMatrix] = []
         diagonal = off = None
         terms, pattern = self.terms, self._pairs.pattern
@@ -91,10 +88,9 @@ class TensorRestraints:
         values = self._backend.tensor_restraints(terms, u, gradient, diagonal, off)
         for matrix in matrices:
             self._backend.project_tensors(matrix, *self._special)
-        named = {kind: float(v) for kind, v in zip(TENSOR_KINDS, values, strict=True)}
-        return TensorResult(float(values.sum()), named, gradient, matrices)
+        return RestraintResult(TENSOR_KINDS, values, gradient, lambda: matrices)
 
-    def deviation_sums(self, u: F64) -> F64:
+    def deviation_sums(self, u: F64) -> Any:
         """Of the restraints of each kind (3, 4) at ``u`` (n, 6) Å²: count, Σ deviation², Σ z², Σ σ, relative.
 
         A similarity's deviation is √(KL/3), which for isotropic tensors is |B₁ − B₂|/√(B₁B₂).

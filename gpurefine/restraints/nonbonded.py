@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from ..model.topology import Topology
 from .arrays import symmetry_arrays
 from .contact_classes import SIGMA, classify, contact_classes, reach
 from .exclusions import find_exclusions
-from .geometry import GeometryResult
+from .result import RestraintResult, total
 
 F64 = NDArray[np.float64]
 I8 = NDArray[np.int8]
@@ -95,6 +97,10 @@ class NonbondedRestraints:
 
     def value(self, xyz: F64) -> float:
         """Σ ½ z² of the listed pairs at ``xyz`` (n, 3) Å."""
+        return total(self.sums(xyz))
+
+    def sums(self, xyz: F64) -> Any:
+        """What :meth:`value` sums to, which may still be on a device."""
         return self._backend.repulsion(self._listed(), xyz, None)
 
     def overlaps(self, xyz: F64) -> F64:
@@ -104,22 +110,26 @@ class NonbondedRestraints:
         self._backend.repulsion(pairs, xyz, z)
         return z * pairs.sigma
 
-    def overlap_sums(self, xyz: F64) -> F64 | None:
+    def overlap_sums(self, xyz: F64) -> Any | None:
         """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; None where the pairs are the host's."""
         if not isinstance(self._backend, PairRestrainer):
             return None
         return self._backend.overlap_sums(self._listed(), xyz, self._kind, self._rules.heavy)
 
-    def evaluate(self, xyz: F64, curvature: bool) -> GeometryResult:
-        """Value, gradient and, if asked for, Gauss–Newton blocks of the pairs that overlap at ``xyz`` (n, 3) Å."""
+    def evaluate(self, xyz: F64, curvature: bool, gradient: Any | None = None) -> RestraintResult:
+        """Value, gradient and, if asked for, Gauss–Newton blocks of the pairs that overlap at ``xyz`` (n, 3) Å.
+
+        The gradient is added to ``gradient`` (n, 3), if that is given.
+        """
         pairs = self._listed()
         n = len(xyz)
-        gradient = np.zeros((n, 3))
+        if gradient is None:
+            gradient = self._backend.new_gradient((n, 3))
         if isinstance(self._backend, PairRestrainer):
             made = self._backend.overlap_derivatives(pairs, xyz, self.owner, gradient, curvature)
             if made is not None:
-                value = float(np.asarray(made[0]).sum())
-                return GeometryResult(value, {"vdw": value}, gradient, [made[1]()] if curvature else [])
+                sums, matrix = made
+                return RestraintResult(("vdw",), sums, gradient, lambda: [matrix()] if curvature else [])
         z = self._z if len(self._z) == len(pairs) else np.zeros(len(pairs))
         self._z = z
         value = self._backend.repulsion(pairs, xyz, z)
@@ -135,7 +145,7 @@ class NonbondedRestraints:
             diagonal, off = self._backend.new_blocks(n, 3), self._backend.new_blocks(len(pattern), 3)
             matrices.append(BlockMatrix(pattern, diagonal, off))
         self._backend.repulsion_derivatives(pairs, xyz, active, self.owner, gradient, slot, diagonal, off)
-        return GeometryResult(value, {"vdw": value}, gradient, matrices)
+        return RestraintResult(("vdw",), value, gradient, lambda: matrices)
 
     def _listed(self) -> Repulsions:
         if self.repulsions is None:

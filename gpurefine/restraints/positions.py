@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
 from ..model.topology import Topology
-from .geometry import GeometryResult
+from .result import RestraintResult
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -41,7 +41,7 @@ class PositionRestraints:
             return 0.0
         return float(0.5 * np.sum(((xyz[self.atoms] - self.target) / self.sigma[:, None]) ** 2))
 
-    def evaluate(self, xyz: F64, curvature: bool) -> GeometryResult:
+    def evaluate(self, xyz: F64, curvature: bool) -> RestraintResult:
         """Value, gradient (n, 3) and, if asked for, the exact curvature, which is diagonal, at ``xyz`` (n, 3) Å."""
         gradient = np.zeros((self._n, 3))
         gradient[self.atoms] = (xyz[self.atoms] - self.target) / self.sigma[:, None] ** 2
@@ -50,8 +50,7 @@ class PositionRestraints:
             diagonal = np.zeros((self._n, 3, 3))
             diagonal[self.atoms] = np.eye(3) / self.sigma[:, None, None] ** 2
             matrices.append(BlockMatrix(self._pattern, diagonal, np.zeros((0, 3, 3))))
-        value = self.value(xyz)
-        return GeometryResult(value, {"position": value}, gradient, matrices)
+        return RestraintResult(("position",), self.value(xyz), gradient, lambda: matrices)
 
 
 def kept_positions(topology: Topology, xyz: F64, sigma: float = SIGMA_KEPT) -> PositionRestraints:

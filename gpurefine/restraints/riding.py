@@ -15,6 +15,7 @@ from ..backend.blocks import BlockPattern
 from ..backend.ops_restraints import HydrogenSolver, HydrogenSystem, RestraintOps
 from ..model.topology import Angles, Bonds, Chirals, Planes, Topology, Torsions
 from .arrays import geometry_terms, no_symmetry, term_pairs
+from .result import total
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -83,12 +84,12 @@ class HydrogenIdealiser:
         return x
 
     def _value(self, x: F64) -> float:
-        return float(self._backend.geometry(self._plan, x, None, None, None).sum())
+        return total(self._backend.geometry(self._plan, x, None, None, None))
 
     def _shift(self, x: F64) -> tuple[F64, float]:
         """Shifts (n, 3) Å of the hydrogens, and the value before."""
         gradient, diagonal, off = np.zeros_like(x), np.zeros((len(x), 3, 3)), np.zeros((max(self._n_off, 1), 3, 3))
-        value = float(self._backend.geometry(self._plan, x, gradient, diagonal, off).sum())
+        value = total(self._backend.geometry(self._plan, x, gradient, diagonal, off))
         shift = np.zeros_like(x)
         for members, slots in self._system.groups:
             count, k = members.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,13 @@ Flags = NDArray[np.bool_]
 
 OUTLIER_Z = 6.0
 """Terms with |z| at or above this are listed."""
+
+COVALENT_KINDS = (
+    ("bond", "Å"), ("angle", "degrees"), ("torsion_period_1", "degrees"), ("torsion_period_2", "degrees"),
+    ("torsion_period_3", "degrees"), ("torsion_period_6", "degrees"), ("torsion_other", "degrees"), ("chiral", "Å³"),
+    ("plane", "Å"),
+)
+"""What statistics of covalent geometry tell apart, with the units."""
 
 OVERLAP_KINDS = ("vdw", "vdw_torsion", "vdw_hbond", "vdw_metal", "vdw_symmetry")
 """What statistics of contacts tell apart; those of bare pairs count as ``vdw``, all through symmetry as the last."""
@@ -59,21 +66,29 @@ def restraint_statistics(
 
     Contacts count where they overlap.
     """
+    # a device is asked for all before anything is read
+    covalent = geometry.deviation_sums(xyz, lambda: _term_kinds(topology), len(COVALENT_KINDS))
+    listed = nonbonded is not None and nonbonded.repulsions is not None
+    overlaps = nonbonded.overlap_sums(xyz) if listed and nonbonded is not None else None
+    similar = None if adp is None or b_iso is None else adp.deviation_sums(b_iso)
+    shaped = None if tensors is None or u is None else tensors.deviation_sums(u)
     records = []
-    overlaps = None
-    if nonbonded is not None and nonbonded.repulsions is not None:
-        overlaps = nonbonded.overlap_sums(xyz)
-    for d in _all_kinds(xyz, topology, geometry, nonbonded if overlaps is None else None):
-        if len(d.deviation):
-            records.append(_record(d.kind, d.unit, d.deviation, d.sigma))
+    if covalent is None:
+        records += _records(_covalent(xyz, topology, geometry))
+    else:
+        for (kind, unit), sums in zip(COVALENT_KINDS, np.asarray(covalent), strict=True):
+            scale = 1.0 / DEGREE if unit == "degrees" else 1.0
+            records += _summed(kind, unit, sums * [1.0, scale**2, 1.0, scale])
     if overlaps is not None:
-        for kind, (count, squares, _, _) in zip(OVERLAP_KINDS, overlaps, strict=True):
+        for kind, (count, squares, _, _) in zip(OVERLAP_KINDS, np.asarray(overlaps), strict=True):
             # the σ that a weight makes of it is no matter here
             records += _summed(kind, "Å", np.array([count, squares, squares / SIGMA**2, count * SIGMA]))
-    if adp is not None and b_iso is not None:
-        records += _summed("adp", "Å²", adp.deviation_sums(b_iso)[0])
-    if tensors is not None and u is not None:
-        for kind, sums in zip(TENSOR_KINDS, tensors.deviation_sums(u), strict=True):
+    elif listed and nonbonded is not None:
+        records += _records(_contacts(xyz, ~topology.is_hydrogen, nonbonded))
+    if similar is not None:
+        records += _summed("adp", "Å²", np.asarray(similar)[0])
+    if shaped is not None:
+        for kind, sums in zip(TENSOR_KINDS, np.asarray(shaped), strict=True):
             records += _summed(f"adp_{kind.replace(' ', '_')}", "relative", sums)
     return records
 
@@ -99,6 +114,10 @@ def restraint_outliers(
     return records
 
 
+def _records(all_kinds: Iterable[_Deviations]) -> list[RestraintRecord]:
+    return [_record(d.kind, d.unit, d.deviation, d.sigma) for d in all_kinds if len(d.deviation)]
+
+
 def _record(kind: str, unit: str, deviation: F64, sigma: F64) -> RestraintRecord:
     return RestraintRecord(
         kind=kind, count=len(deviation), rmsd=float(np.sqrt(np.mean(deviation**2))),
@@ -121,6 +140,13 @@ def _all_kinds(
     xyz: F64, topology: Topology, geometry: GeometryRestraints, nonbonded: NonbondedRestraints | None
 ) -> Iterator[_Deviations]:
     """All terms without hydrogen, kind by kind."""
+    yield from _covalent(xyz, topology, geometry)
+    if nonbonded is not None and nonbonded.repulsions is not None:
+        yield from _contacts(xyz, ~topology.is_hydrogen, nonbonded)
+
+
+def _covalent(xyz: F64, topology: Topology, geometry: GeometryRestraints) -> Iterator[_Deviations]:
+    """Terms of covalent geometry; kinds and units are those of :data:`COVALENT_KINDS`."""
     heavy = ~topology.is_hydrogen
     r = geometry.residuals(xyz)
     b, a, t, c = topology.bonds, topology.angles, topology.torsions, topology.chirals
@@ -137,8 +163,20 @@ def _all_kinds(
     hand = np.where(c.both, _chiral_ideal(xyz, topology), c.ideal)
     yield _Deviations("chiral", "Å³", r.chiral, c.sigma, hand, c.atoms).of(_all_of(heavy, c.atoms))
     yield _plane_members(topology, r.plane)
-    if nonbonded is not None and nonbonded.repulsions is not None:
-        yield from _contacts(xyz, heavy, nonbonded)
+
+
+def _term_kinds(topology: Topology) -> NDArray[np.int8]:
+    """Index into :data:`COVALENT_KINDS` of bonds, angles, torsions, chirals and plane members, −1 with hydrogens."""
+    heavy, t = ~topology.is_hydrogen, topology
+    torsion = np.full(len(t.torsions.period), 2 + len(TORSION_PERIODS))
+    for k, period in enumerate(TORSION_PERIODS):
+        torsion[t.torsions.period == period] = 2 + k
+    parts = (
+        (0, _all_of(heavy, t.bonds.atoms)), (1, _all_of(heavy, t.angles.atoms)),
+        (torsion, _all_of(heavy, t.torsions.atoms)),
+        (3 + len(TORSION_PERIODS), _all_of(heavy, t.chirals.atoms)), (4 + len(TORSION_PERIODS), heavy[t.planes.atoms]),
+    )
+    return np.concatenate([np.where(use, kind, -1).astype(np.int8) for kind, use in parts])
 
 
 def _all_of(heavy: Flags, atoms: I32) -> Flags:

@@ -65,6 +65,16 @@ def test_the_iterations_stay_on_the_device() -> None:
     assert ops.device.launches["hydrogen_shifts"] > 4
 
 
+def test_a_model_on_the_device_is_left_as_it_is() -> None:
+    xyz, top = cone(3)
+    ops = RestraintOps(ShimDevice())
+    ops.take_up((xyz,))
+    moved = HydrogenIdealiser(top, ops).idealise(xyz)
+    np.testing.assert_array_equal(moved, HydrogenIdealiser(top, RestraintOps(ShimDevice())).idealise(xyz))
+    there: Any = ops.known(xyz)
+    np.testing.assert_array_equal(there.memory, xyz)
+
+
 def test_hydrogens_of_the_example(example: Any) -> None:
     structure = gemmi.read_structure(str(example[0]))
     structure.setup_entities()

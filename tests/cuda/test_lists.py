@@ -19,8 +19,12 @@ from gpurefine.backend.cuda.statistics import StatisticsOps
 from gpurefine.config import ChemistryOptions
 from gpurefine.io.symmetry import crystal_from_gemmi
 from gpurefine.io.topology import build_model
+from gpurefine.params.values import AtomValues
+from gpurefine.refinement.terms import IsotropicTerms, PositionTerms
 from gpurefine.restraints.adp import AdpRestraints
+from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
+from gpurefine.restraints.positions import no_positions
 
 pytestmark = pytest.mark.skipif(shim_device.compiler() is None, reason="g++ is not installed")
 
@@ -31,6 +35,7 @@ def test_only_counts_sums_and_gradients_come_down(example: Any) -> None:
     box = crystal_from_gemmi(structure.cell, structure.find_spacegroup())
     model = build_model(structure, box, ChemistryOptions())
     xyz, n, ops = model.atoms.xyz, len(model.atoms), RestraintOps(Counting())
+    b_iso = model.atoms.b_iso + np.arange(n) % 7
     nonbonded, adp = NonbondedRestraints(model.topology, box, ops), AdpRestraints(model.topology, box, ops)
     device: Any = ops.device
 
@@ -38,16 +43,56 @@ def test_only_counts_sums_and_gradients_come_down(example: Any) -> None:
         adp.update(xyz, nonbonded.update(xyz))
 
     def statistics() -> None:
-        nonbonded.overlap_sums(xyz), adp.deviation_sums(model.atoms.b_iso)
+        sums = nonbonded.overlap_sums(xyz), adp.deviation_sums(b_iso)
+        assert all(np.asarray(part).any() for part in sums)
 
     def matrix() -> None:
-        nonbonded.evaluate(xyz, True), adp.evaluate(model.atoms.b_iso, True)
+        begun = nonbonded.evaluate(xyz, True), adp.evaluate(b_iso, True)
+        assert all(part.gradient.any() and len(part.matrices[0].pattern) > 1000 for part in begun)
 
     # three lengths; two sums a table; the value, the number of blocks and the gradient
     for call, most in ((lists, 4 + 4 + 8), (statistics, 32 * 6), (matrix, 8 * (2 + 3 * n + 1 + n))):
         _, _, down = device.since(call)
         assert down <= most, (call.__name__, down, most)
     assert len(nonbonded._listed()) > 10000 and len(adp.pairs) > 5000
+
+
+def test_restraints_of_all_kinds_come_down_in_one_copy() -> None:
+    xyz, top, box = random_model()
+    n = len(xyz)
+    values = AtomValues(xyz, np.linspace(10.0, 40.0, n), np.zeros((n, 6)), np.ones(n))
+    found = []
+    for ops in (RestraintOps(Counting()), create("reference")):
+        geometry, nonbonded, adp = (
+            kind(top, box, ops) for kind in (GeometryRestraints, NonbondedRestraints, AdpRestraints)
+        )
+        nonbonded._crossing = nonbonded._crossing[:0]
+        adp._crossing = tuple(part[:0] for part in adp._crossing)  # type: ignore[assignment]
+        adp.update(xyz, nonbonded.update(xyz))
+        terms = PositionTerms(geometry, nonbonded, no_positions(top)), IsotropicTerms(adp)
+        for _ in range(2):  # room for all is found the first time
+            downs = ops.device.downs if isinstance(ops, RestraintOps) else 0
+            begun = [term.begin(values) for term in terms]
+            sums = [value() for value in begun]
+            begun_slopes = [term.linearise(values) for term in terms]
+            slopes = [slope.gradient() for slope in begun_slopes]
+            counts = [len(matrix.pattern) for slope in begun_slopes for matrix in slope.matrices()]
+        if isinstance(ops, RestraintOps):
+            assert ops.device.downs == downs + 2  # type: ignore[attr-defined]
+        found.append((sums, slopes, counts))
+    (sums, slopes, counts), (expected, expected_slopes, expected_counts) = found
+    np.testing.assert_allclose(sums, expected, rtol=1e-12)
+    assert counts == expected_counts and min(counts) > 0
+    for slope, wanted in zip(slopes, expected_slopes, strict=True):
+        np.testing.assert_allclose(slope, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
+
+
+def test_what_was_read_takes_no_more() -> None:
+    ops = RestraintOps(ShimDevice())
+    slope = ops.new_gradient((3, 3))
+    assert not np.asarray(slope).any()
+    with pytest.raises(ValueError, match="was read before"):
+        ops.target("slope", slope)
 
 
 def test_lists_can_be_read_after_others_were_made() -> None:

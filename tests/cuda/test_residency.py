@@ -14,7 +14,7 @@ from refinements import refine
 
 from gpurefine.backend import create
 from gpurefine.backend.cuda.backend import CudaBackend
-from gpurefine.backend.cuda.base import REMEMBERED, DeviceOps
+from gpurefine.backend.cuda.base import MODELS, REMEMBERED, DeviceOps
 from gpurefine.config import Config, DataOptions, LikelihoodOptions, RefineOptions
 from gpurefine.refinement.experiment import Experiment
 from gpurefine.target.selection import Selection
@@ -41,6 +41,30 @@ def test_the_same_array_goes_up_once() -> None:
     np.testing.assert_array_equal(ops.unchanged("x", arrays[1], np.float64).memory, arrays[1])
     there = ops.device.upload(arrays[0])
     assert ops.unchanged("x", there, np.float64) is there
+
+
+def test_a_model_that_was_taken_up_goes_up_once_and_in_one_copy() -> None:
+    ops = DeviceOps(Counting())
+    device: Any = ops.device
+    models = [(np.full((4, 3), float(k)), np.arange(4.0) + k) for k in range(MODELS + 1)]
+    xyz, b_iso = models[0]
+    for _ in range(2):
+        ops.take_up((xyz, b_iso))
+        np.testing.assert_array_equal(ops.send("x", xyz, np.float64).memory, xyz)
+        np.testing.assert_array_equal(ops.send("b", b_iso, np.float64).memory, b_iso)
+    assert device.ups == 1
+    # equal numbers in another array are not known to stay as they are
+    ops.send("x", xyz.copy(), np.float64)
+    assert device.ups == 2
+    # a part that stays is found in the newest, whichever is let go
+    for others in models[1:-1]:
+        ops.take_up((others[0], b_iso))
+    ops.take_up((models[-1][0],))
+    assert device.ups == 2 + MODELS
+    assert ops.known(xyz) is None and ops.known(models[1][0]) is not None
+    np.testing.assert_array_equal(ops.send("b", b_iso, np.float64).memory, b_iso)
+    np.testing.assert_array_equal(ops.send("x", models[2][0], np.float64).memory, models[2][0])
+    assert device.ups == 2 + MODELS
 
 
 def test_chosen_arrays_are_the_same_objects_for_the_same_choice() -> None:
@@ -103,9 +127,9 @@ SMALL = 15_000
 of the test below."""
 
 PER_ATOM = {
-    # up: position, B, weight, kind (no tensors where no atom has one); down: the gradient and the information
-    "structure_factors": (3 * 8 + 8 + 8 + 4, 0), "value": (0, 0),
-    "linearise": (2 * (3 * 8 + 8 + 8 + 4), 11 * 8 + 8 * 8), "evaluate_fit": (0, 0), "agreement": (0, 0),
+    # the model is there already; down: the gradient and the information
+    "structure_factors": (0, 0), "value": (0, 0), "linearise": (0, 11 * 8 + 8 * 8), "evaluate_fit": (0, 0),
+    "agreement": (0, 0),
     "update": (0, 0),
 }
 """Bytes for each atom that may go up and come down."""

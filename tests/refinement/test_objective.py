@@ -15,6 +15,7 @@ import gpurefine
 from gpurefine.config import RefineOptions
 from gpurefine.refinement import refine as loop
 from gpurefine.refinement.terms import PositionTerms
+from gpurefine.restraints.result import RestraintResult
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +79,9 @@ def test_directions_with_little_curvature_are_left_out(problem: Any) -> None:
 def test_restraints_on_positions_are_added_up() -> None:
     parts = [
         SimpleNamespace(
-            value=lambda xyz, k=k: float(k), evaluate=lambda xyz, want, k=k: SimpleNamespace(
-                gradient=np.full((2, 3), 10.0**k), matrices=[k]
+            value=lambda xyz, k=k: float(k), sums=lambda xyz, k=k: np.full(2, 0.5 * k),
+            evaluate=lambda xyz, want, onto=None, k=k: RestraintResult(
+                ("some",), 0.0, (0.0 if onto is None else onto) + np.full((2, 3), 10.0**k), lambda: [k]
             ),
         )
         for k in range(3)
@@ -87,4 +89,4 @@ def test_restraints_on_positions_are_added_up() -> None:
     terms = PositionTerms(*parts)
     at = SimpleNamespace(xyz=np.zeros((2, 3)))
     found = terms.linearise(at)
-    assert terms.value(at) == 3.0 and (found.gradient == 111.0).all() and found.matrices == [0, 1, 2]
+    assert terms.value(at) == 3.0 and (found.gradient() == 111.0).all() and found.matrices() == [0, 1, 2]

@@ -54,9 +54,9 @@ class AdpOps(SimilarityOps):
             if blocks:
                 self.add_back(diagonal, own)
                 self.add_back(off, other)
-        return np.asarray(values)
+        return values
 
-    def tensor_sums(self, terms: TensorTerms, u: F64) -> F64 | None:
+    def tensor_sums(self, terms: TensorTerms, u: F64) -> Any | None:
         """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
         if not isinstance(terms.pairs, DeviceSimilarPairs):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +20,9 @@ KEPT = 64
 
 REMEMBERED = 8
 """How many arrays of one name are known to be on the device: working, free and thinned reflections, twice over."""
+
+MODELS = 4
+"""How many models are known to be on the device: where a step begins, trials, and with other hydrogens."""
 
 UNUSED = 1000
 """Memory of :meth:`DeviceOps.lend` that has not been asked for in so many calls is given back."""
@@ -58,6 +61,7 @@ class DeviceOps:
 
     device: Device
     fast_atomics: bool = False
+    _turn: int = 0
 
     def __init__(self, device: Device, fast_atomics: bool = False) -> None:
         """Work on ``device``; ``fast_atomics`` allows sums whose order, and so last digits, change."""
@@ -67,6 +71,8 @@ class DeviceOps:
         self._lent: dict[tuple[int, str], list[_Slot]] = {}
         self._lends = 0
         self._unchanged: dict[str, OrderedDict[int, tuple[Any, DeviceArray, int]]] = {}
+        self._model: dict[int, tuple[NDArray[Any], DeviceArray]] = {}
+        self._models: list[list[int]] = [[] for _ in range(MODELS)]
         self._kept: OrderedDict[tuple[str, tuple[int, ...]], tuple[tuple[object, ...], Any]] = OrderedDict()
 
     def kept(self, use: str, build: Callable[[], T], *owners: object) -> T:
@@ -123,8 +129,33 @@ class DeviceOps:
             if np.dtype(values.dtype) != np.dtype(dtype):
                 raise TypeError(f"{name} is {values.dtype} on the device, not {np.dtype(dtype)}.")
             return values
+        there = self.known(values)
+        if there is not None and np.dtype(there.dtype) == np.dtype(dtype):
+            return there
         host = np.ascontiguousarray(values, dtype)
         return self.device.upload(host, self.buffer(name, host.shape, dtype))
+
+    def take_up(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """See :class:`gpurefine.backend.plans.ModelHolder`; the last :data:`MODELS` are held."""
+        fit = [a for a in arrays if a.dtype == np.float64 and a.flags.c_contiguous and a.size]
+        if all(self.known(a) is not None for a in fit):
+            return
+        gone = self._models.pop(0)
+        for key in gone:
+            if not any(key in others for others in self._models):
+                del self._model[key]
+        self._models.append([id(a) for a in fit])
+        self._turn = (self._turn + 1) % MODELS
+        whole = np.concatenate([a.reshape(-1) for a in fit])
+        there, begin = self.device.upload(whole, self.buffer(f"model.{self._turn}", whole.size, np.float64)), 0
+        for array in fit:
+            self._model[id(array)] = array, there[begin : begin + array.size].reshape(array.shape)
+            begin += array.size
+
+    def known(self, values: Any) -> DeviceArray | None:
+        """Where ``values`` lies on the device, if it is an array that was taken up."""
+        found = self._model.get(id(values))
+        return found[1] if found is not None and found[0] is values else None
 
     def unchanged(self, name: str, values: Any, dtype: DTypeLike) -> DeviceArray:
         """:meth:`send` for arrays that are not written to any more: the same array object is not copied again.

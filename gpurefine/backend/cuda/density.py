@@ -113,11 +113,17 @@ class DensityOps(MapOps):
     def _atoms(self, atoms: Scatterers) -> _Moving:
         """All that moves in one copy; tensors only where there are anisotropic atoms."""
         n, tensors = len(atoms.weight), bool(np.any(atoms.is_aniso))
+        kind = self.unchanged("kind", atoms.kind, np.int32)
+        there = [self.known(a) for a in (atoms.xyz, atoms.b_iso, atoms.weight)]
+        own = self.known(atoms.u_aniso) if tensors else None
+        if all(a is not None for a in there) and (own is not None or not tensors):
+            xyz, b_iso, weight = there
+            return _Moving(xyz, b_iso, own, weight, kind)
         parts = [atoms.xyz.reshape(-1), atoms.b_iso, atoms.weight, *([atoms.u_aniso.reshape(-1)] if tensors else [])]
         values = self.send("atoms", np.concatenate(parts), np.float64)
         return _Moving(
             values[: 3 * n], values[3 * n : 4 * n], values[5 * n :] if tensors else None, values[4 * n : 5 * n],
-            self.send("kind", atoms.kind, np.int32),
+            kind,
         )
 
     def _order(self, plan: DensityPlan, atoms: Scatterers) -> None:

@@ -45,6 +45,8 @@ class ExchangeOps(PostingOps):
     def target(self, name: str, out: Any) -> DeviceArray:
         """Where a kernel adds what goes to float64 ``out``: itself, or zeros in the buffer ``name``."""
         if isinstance(out, DeviceValues):
+            if out.array is None:
+                raise ValueError(f"{name} was read before all of it was added.")
             return out.array
         if self.device.holds(out):
             return out
@@ -80,6 +82,10 @@ class ExchangeOps(PostingOps):
         made = lent.array[:n]
         self._blocks.append((weakref.ref(made), lent))
         return made
+
+    def new_gradient(self, shape: tuple[int, ...]) -> Any:
+        """Zeros on the device that come down with all else that is posted."""
+        return self.post(shape)
 
     def matrix_rows(self, name: str, pattern: BlockPattern) -> MatrixRows:
         """The rows of ``pattern`` on the device; those of the host are kept under ``name`` until others are."""

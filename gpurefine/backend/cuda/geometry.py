@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry_plan import build_geometry_plan
-from ..ops_restraints import F64, I32, GeometryPlan, GeometryResiduals, GeometryTerms
+from ..ops_restraints import F64, I8, I32, KINDS, GeometryPlan, GeometryResiduals, GeometryTerms
 from .device import DeviceArray
-from .groups import GroupOps
+from .statistics import StatisticsOps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +35,7 @@ class DeviceGeometry:
     begin: DeviceArray
     angles: DeviceArray
     angle_ideal: DeviceArray
+    angle_sigma: DeviceArray
     plane_start: DeviceArray
     plane_atoms: DeviceArray
     plane_sigma: DeviceArray
@@ -73,7 +74,7 @@ def _images(t: GeometryTerms) -> tuple[I32, F64]:
     return which, table
 
 
-class GeometryOps(GroupOps):
+class GeometryOps(StatisticsOps):
     """The part of :class:`gpurefine.backend.ops_restraints.RestraintOps` on covalent geometry.
 
     float64 throughout, as on the CPU; values agree with it to rounding (relative 1e-12).
@@ -85,9 +86,11 @@ class GeometryOps(GroupOps):
 
     def geometry(
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None
-    ) -> F64:
+    ) -> Any:
         """Values by kind (5,), gradient and Gauss–Newton blocks."""
-        return self.device.download(self.geometry_values(plan, xyz, gradient, diagonal, off))
+        values = self.post(len(KINDS))
+        self.geometry_values(plan, xyz, gradient, diagonal, off, values.array)
+        return values
 
     def geometry_values(
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None,
@@ -122,13 +125,40 @@ class GeometryOps(GroupOps):
         self._fill(d, where, False)
         n_angle = len(t.angle_ideal)
         angle = self.buffer("geometry.angle", n_angle, np.float64)
-        self.launch("angle_residuals", n_angle, where, d.angles, d.angle_ideal, np.int32(n_angle), angle)
+        self.launch(
+            "angle_residuals", n_angle, where, d.angles, d.angle_ideal, d.angle_sigma, np.int32(n_angle), angle
+        )
         z = self.device.download(d.z)[: d.n_residual]
         e0, e1, e2, e3 = d.ends
         return GeometryResiduals(
-            bond=z[:e0] * t.bond_sigma, angle=self.device.download(angle)[:n_angle], torsion=z[e1:e2] * t.torsion_sigma,
+            bond=z[:e0] * t.bond_sigma, angle=self.device.download(angle)[:n_angle] * t.angle_sigma,
+            torsion=z[e1:e2] * t.torsion_sigma,
             chiral=z[e2:e3] * t.chiral_sigma, plane=z[e3:] * t.plane_sigma[plan.member_plane],
         )
+
+    def geometry_sums(self, plan: GeometryPlan, kinds: I8, n_kind: int, xyz: F64) -> Any:
+        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`."""
+        d, n_angle = self._geometry_on_device(plan), len(plan.terms.angle_ideal)
+        there = self.kept("geometry.kinds", lambda: self._statistics(plan, d, kinds), plan, kinds)
+        where = self.send("geometry.xyz", xyz, np.float64)
+        self._fill(d, where, False)
+        # the angles themselves take the place of what restrains them, of which there is as much or more
+        self.launch(
+            "angle_residuals", n_angle, where, d.angles, d.angle_ideal, d.angle_sigma, np.int32(n_angle),
+            d.z[d.ends[0] : d.ends[0] + n_angle],
+        )
+        return self.deviation_sums(d.z, *there, d.n_residual, n_kind)
+
+    def _statistics(self, plan: GeometryPlan, d: DeviceGeometry, kinds: I8) -> tuple[DeviceArray, DeviceArray]:
+        """σ and kind of every place of z, as :meth:`geometry_sums` fills it."""
+        t, (e0, e1, _, _) = plan.terms, d.ends
+        n_angle = len(t.angle_ideal)
+        parts = t.bond_sigma, t.angle_sigma, t.torsion_sigma, t.chiral_sigma, t.plane_sigma[plan.member_plane]
+        sigma, kind, unused = np.concatenate(parts), kinds, e1 - e0 - n_angle
+        at = e0 + n_angle
+        sigma = np.concatenate([sigma[:at], np.zeros(unused), sigma[at:]])
+        kind = np.concatenate([kind[:at], np.full(unused, -1, np.int8), kind[at:]])
+        return self.fixed(sigma, np.float64), self.fixed(kind, np.int8)
 
     def _fill(self, d: DeviceGeometry, xyz: DeviceArray, derivative: bool) -> None:
         """Compute z, and with ``derivative`` the rows, of all terms, and the planes."""
@@ -174,6 +204,7 @@ class GeometryOps(GroupOps):
             sigma=floats(t.bond_sigma, t.angle_sigma[bent], t.angle_sigma[linear], t.torsion_sigma, t.chiral_sigma),
             extra=ints(extra), image=floats(images), count=ints(np.array(counts)), begin=ints(begin),
             angles=ints(angles), angle_ideal=floats(t.angle_ideal),
+            angle_sigma=floats(t.angle_sigma),
             plane_start=ints(t.plane_start), plane_atoms=ints(t.plane_atoms), plane_sigma=floats(t.plane_sigma),
             row_start=ints(plan.row_start), row_order=ints(plan.row_order), row_residual=ints(plan.row_residual),
             member_start=ints(plan.member_start), member_order=ints(plan.member_order),

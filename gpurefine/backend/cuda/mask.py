@@ -25,18 +25,16 @@ class MaskOps(MapOps):
             raise DeviceError(f"A mask of {n} points is too large for the GPU's kernels. Use --device cpu.")
         steps = np.asarray(orth) / np.array(shape)
         reach = np.linalg.norm(np.linalg.inv(orth), axis=1) * shape
-        cell = self.send("mask.cell", [
-            steps[0, 0], steps[0, 1], steps[1, 1], steps[0, 2], steps[1, 2], steps[2, 2], reach[0], reach[1]
-        ], np.float64)
+        cell = [steps[0, 0], steps[0, 1], steps[1, 1], steps[0, 2], steps[1, 2], steps[2, 2], reach[0], reach[1]]
+        sent = self.send("mask.atoms", np.concatenate([np.ravel(fractional), np.ravel(radius), cell]), np.float64)
         centre, sphere = self.buffer("mask.centre", (m, 3), np.int32), self.buffer("mask.sphere", (m, 4), np.float64)
         free, kept = self.buffer("mask.free", n, np.int8), self.buffer("mask.kept", n, np.int8)
         label, count = self.buffer("mask.label", n, np.int32), self.buffer("mask.count", n, np.int32)
         self.launch("mask_fill", min(n, 1 << 20), free, np.int32(n), block=256)
         self.launch(
-            "mask_spheres", m, self.send("mask.fractional", fractional, np.float64),
-            self.send("mask.radius", radius, np.float64), np.int32(m), *size, centre, sphere,
+            "mask_spheres", m, sent[: 3 * m], sent[3 * m : 4 * m], np.int32(m), *size, centre, sphere
         )
-        self.launch_warps("mask_mark", m, centre, sphere, np.int32(m), cell, *size, free)
+        self.launch_warps("mask_mark", m, centre, sphere, np.int32(m), sent[4 * m :], *size, free)
         offsets = ball(shape, orth, shrink_radius)
         if len(offsets):
             stencil = self.send("mask.stencil", offsets, np.int32)

@@ -27,9 +27,9 @@ class PairListOps(ContactOps, RepulsionOps, SimilarityOps):
             return None
         n, part = len(found), found.arrays
         distances, polar = self.kept("contacts.classes", lambda: self._classes(classes), classes)
-        rules = self.send(
-            "contacts.rule", np.array([classes.hbond_heavy, classes.hbond_hydrogen, classes.sigma, margin]), np.float64
-        )
+        rules = self.kept(f"contacts.rule {margin}", lambda: self.fixed(
+            np.array([classes.hbond_heavy, classes.hbond_hydrogen, classes.sigma, margin]), np.float64
+        ), classes)
         kind, critical = self.buffer("contacts.kind", n, np.int8), self.buffer("contacts.critical", n, np.float64)
         keep = self.buffer("contacts.keep", n, np.int32)
         self.launch(

@@ -20,7 +20,7 @@ KINDS = 5
 class RepulsionOps(StatisticsOps):
     """The part of :class:`gpurefine.backend.ops_restraints.RestraintOps` on contacts."""
 
-    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> float:
+    def repulsion(self, pairs: Repulsions, xyz: F64, z: F64 | None) -> Any:
         """Overlaps z (k,) and ½ Σ z²."""
         k = len(pairs)
         if k == 0:
@@ -79,7 +79,7 @@ class RepulsionOps(StatisticsOps):
 
         return told.first(1), matrix
 
-    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: Any, heavy: Flags) -> F64 | None:
+    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: Any, heavy: Flags) -> Any | None:
         """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
         if not isinstance(pairs, DeviceRepulsions):
             return None

@@ -19,7 +19,7 @@ class InformationOps(DeviceOps):
         """Eight columns at a time."""
         n, (m, wanted) = len(b), columns.shape
         arguments = (
-            self.send("shells.b", b, np.float64), self.send("shells.kind", kind, np.int32),
+            self.send("shells.b", b, np.float64), self.unchanged("shells.kind", kind, np.int32),
             self.send("shells.s2", s2, np.float64), self.send("shells.form", form**2, np.float64),
         )
         out, found = self.buffer("shells.out", (n, WIDTH), np.float64), np.empty((n, wanted))

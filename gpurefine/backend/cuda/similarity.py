@@ -18,7 +18,7 @@ class SimilarityOps(StatisticsOps):
 
     def adp_divergence(
         self, pairs: SimilarPairs, b_iso: F64, gradient: Any | None, diagonal: Any | None, off: Any | None
-    ) -> float:
+    ) -> Any:
         """Kullback–Leibler restraint between isotropic B."""
         k, n = len(pairs), len(b_iso)
         if k == 0:
@@ -42,7 +42,7 @@ class SimilarityOps(StatisticsOps):
             self.add_back(off, other)
         return value
 
-    def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> F64 | None:
+    def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> Any | None:
         """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
         if not isinstance(pairs, DeviceSimilarPairs):
             return None

@@ -33,7 +33,7 @@ SOLVED = 1
 
 WORK = (
     *((f"cg.{name}", np.float64) for name in ("x", "r", "z", "q", "p", "next", "diagonal", "inverse", "scalars")),
-    ("cg.partial", np.float64), ("cg.state", np.int32), ("cg.table", np.uint64),
+    ("cg.partial", np.float64), ("cg.table", np.uint64),
 )
 """Buffers that the iterations work in."""
 
@@ -90,12 +90,13 @@ class SolveOps(ExchangeOps):
         x, r, z, q = (self.buffer(f"cg.{name}", size, np.float64) for name in "xrzq")
         p, following = self.buffer("cg.p", size, np.float64), self.buffer("cg.next", size, np.float64)
         diagonal, inverse = (self.buffer(f"cg.{name}", (n, side, side), np.float64) for name in ("diagonal", "inverse"))
-        scalars, state = self.buffer("cg.scalars", 6, np.float64), self.buffer("cg.state", 2, np.int32)
+        told = self.buffer("cg.scalars", 7, np.float64)
+        scalars, state = told[:6], told[6:].view(np.int32)
         sums = (self.buffer("cg.partial", -(-n * ROW_LANES // BLOCK), np.float64), self.counter())
         count, n_matrix = np.int32(n), np.int32(len(matrices))
+        extra, b = self._both(extra_diagonal, right)
         self.launch(
-            f"cg_begin_{side}", n, table, n_matrix, self.send("cg.extra", extra_diagonal, np.float64),
-            self.send("cg.right", right, np.float64), np.float64(1.0 + ridge), np.float64(tolerance**2), count,
+            f"cg_begin_{side}", n, table, n_matrix, extra, b, np.float64(1.0 + ridge), np.float64(tolerance**2), count,
             diagonal, inverse, x, r, z, p, scalars, state, *sums, block=BLOCK,
         )
 
@@ -119,13 +120,21 @@ class SolveOps(ExchangeOps):
             else:
                 iterate(max_iterations - queued)
             queued += BATCH
-            ended, iterations = (int(v) for v in self.device.download(state))
+            told_now = self.device.download(told)
+            ended, iterations = (int(v) for v in told_now[6:].view(np.int32))
             if ended or queued >= max_iterations:
                 break
-        _, first, _, _, rest, _ = self.device.download(scalars)
+        first, rest = float(told_now[1]), float(told_now[4])
         residual = float(np.sqrt(max(rest, 0.0) / first)) if iterations else 0.0
         solution = x if self.device.holds(right) else self.device.download(x)
         return LinearSolution(solution, iterations, residual, Status.OK if ended == SOLVED else Status.ITERATION_LIMIT)
+
+    def _both(self, extra: Any, right: Any) -> tuple[DeviceArray, DeviceArray]:
+        """Both on the device, in one copy where both are the host's."""
+        if not (isinstance(extra, np.ndarray) and isinstance(right, np.ndarray)):
+            return self.send("cg.extra", extra, np.float64), self.send("cg.right", right, np.float64)
+        whole = self.send("cg.both", np.concatenate([extra.reshape(-1), right.reshape(-1)]), np.float64)
+        return whole[: extra.size], whole[extra.size :]
 
     def _graph(self, wanted: bool, shape: tuple[int, ...], queue: Callable[[], None]) -> Callable[[], None]:
         """What queues the same as ``queue``: a graph made of it from the second time on, if that is ``wanted``.

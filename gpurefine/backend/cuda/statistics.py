@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .device import DeviceArray
 from .groups import GroupOps
-
-F64 = NDArray[np.float64]
+from .posted import Posted
 
 PARTS = 32
 """Blocks that share the terms of a kind; the result does not depend on how many threads there are."""
@@ -23,7 +21,7 @@ class StatisticsOps(GroupOps):
     def deviation_sums(
         self, z: DeviceArray, sigma: DeviceArray, kind: DeviceArray | None, n: int, n_kind: int, stride: int = 1,
         only_active: bool = False,
-    ) -> F64:
+    ) -> Posted:
         """Of ``n`` terms by kind (n_kind, 4): count, Σ (zσ)², Σ z², Σ σ; see kernels/deviations.cu."""
         parts = int(np.clip(-(-n // EACH), 1, PARTS))
         partial = self.buffer("deviations.parts", (n_kind, parts, 4), np.float64)
@@ -32,12 +30,12 @@ class StatisticsOps(GroupOps):
             "deviation_sums", (parts, n_kind), (256,),
             (z, sigma, np.int32(stride), kind, np.int32(n), np.int32(only_active), partial, self.counter(), out.array),
         )
-        return np.asarray(out)
+        return out
 
     def _all_half_squares_into(self, z: DeviceArray, n: int, out: DeviceArray) -> None:
         self.half_squares(z, None, 1, n, out)
 
-    def _all_half_squares(self, z: DeviceArray, n: int) -> float:
+    def _all_half_squares(self, z: DeviceArray, n: int) -> Posted:
         out = self.post(1)
         self._all_half_squares_into(z, n, out.array)
-        return float(out)
+        return out

@@ -27,6 +27,10 @@ from .planes import planes
 class RestraintOps:
     """See :class:`gpurefine.backend.ops_restraints.RestraintOps`."""
 
+    def new_gradient(self, shape: tuple[int, ...]) -> F64:
+        """Zeros."""
+        return np.zeros(shape)
+
     def new_blocks(self, n: int, side: int) -> F64:
         """Zeros (n, side, side)."""
         return np.zeros((n, side, side))
