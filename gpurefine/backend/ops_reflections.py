@@ -137,6 +137,13 @@ class ReflectionOps(Protocol):
         """A scale on every reflection, where ``near`` lies; ``parts``: with the parts of the factor."""
         ...
 
+    def solvent_columns(self, s: F64, near: Array, k: float, b: float, babinet: bool) -> Array:
+        """Derivatives (n, 2) by k and B of k exp(−B s²/4), or of ln(1 − k exp(−B s²/4)) with ``babinet``.
+
+        ``s`` (n,) Å⁻¹; the columns lie where ``near`` does.
+        """
+        ...
+
     def scaled_total(self, f_calc: Array, factor: Array, k_mask: Array, f_mask: Array | None) -> Array:
         """F_total (n_model, n) = factor (F + k_mask F_mask), the mask in the first row only."""
         ...
@@ -219,6 +226,14 @@ class HostReflections:
         if not parts:
             return ScaleFactors(factor, k_mask)
         return ScaleFactors(factor, k_mask, np.exp(log_aniso), np.exp(log_iso))
+
+    def solvent_columns(self, s: F64, near: Array, k: float, b: float, babinet: bool) -> Array:
+        """See :class:`ReflectionOps`."""
+        s2 = s**2
+        decay = np.exp(-0.25 * b * s2)
+        if babinet:
+            decay = -decay / (1.0 - k * decay)
+        return np.stack([decay, -0.25 * s2 * k * decay], axis=1)
 
     def scaled_total(self, f_calc: Array, factor: Array, k_mask: Array, f_mask: Array | None) -> Array:
         """See :class:`ReflectionOps`."""

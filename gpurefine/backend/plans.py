@@ -173,13 +173,13 @@ class ScaleSystem:
     """The scale fit at one set of parameters, on its working reflections (n,).
 
     |F_total| = factor |F_protein + k_mask F_mask|.  The parameters are, in this order: those that multiply the
-    amplitude by exp(p · common column); those that change k_mask by p · by_mask column; knot values of a piecewise
-    linear k_mask; knot values of ln k_iso.
+    amplitude by exp(p · column), of ``common`` and then of ``babinet``; those that change k_mask by p · by_mask column;
+    knot values of a piecewise linear k_mask; knot values of ln k_iso.
 
     Attributes:
         f_obs, factor, k_mask: (n,); f_protein, f_mask: (n,) complex128 (zeros without a mask).  Those of the model may
             be the backend's own arrays (:mod:`.ops_reflections`).
-        common: (n, p); by_mask: (n, q).
+        common: (n, p); babinet: (n, 2) or None; by_mask: (n, q).  The latter two may be the backend's own.
         mask_left, mask_weight, n_mask: left knot (n,), weight of the right one (n,), number of knots (0: none).
         iso_left, iso_weight, n_iso: the same for ln k_iso.
     """
@@ -190,18 +190,25 @@ class ScaleSystem:
     f_protein: Any
     f_mask: Any
     common: NDArray[np.float64]
-    by_mask: NDArray[np.float64]
+    by_mask: Any
     mask_left: NDArray[np.intp]
     mask_weight: NDArray[np.float64]
     n_mask: int
     iso_left: NDArray[np.intp]
     iso_weight: NDArray[np.float64]
     n_iso: int
+    babinet: Any | None = None
 
     @property
     def n_parameters(self) -> int:
         """Number of parameters."""
-        return int(self.common.shape[1] + self.by_mask.shape[1] + self.n_mask + self.n_iso)
+        columns = sum(part.shape[1] for part in (self.common, self.babinet, self.by_mask) if part is not None)
+        return int(columns + self.n_mask + self.n_iso)
+
+    @property
+    def all_common(self) -> NDArray[np.float64]:
+        """Columns (n, p) that multiply the amplitude, those of Babinet's term last."""
+        return self.common if self.babinet is None else np.concatenate([self.common, self.babinet], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

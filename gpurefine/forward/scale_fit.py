@@ -47,6 +47,7 @@ class ScaleFit:
         self.local, self.s = place.local, place.local.s
         self.s2 = self.s**2
         self._common, self._mask_hats, self._iso_hats = place.common, place.mask_hats, place.iso_hats
+        self._overall, self._none = np.ascontiguousarray(self._common[:, :2]), np.zeros((len(self.s), 0))
         self._sum = scaling.backend.total(self.f_obs)
         # of a residual that counts as one: differences that are only rounding do not weigh without bounds
         self._rounding = 1e-10 * self._sum / max(len(self.s), 1)
@@ -82,24 +83,20 @@ class ScaleFit:
 
     def _system(self, scale: Scale, only_overall: bool) -> tuple[ScaleSystem, list[str]]:
         """The fit at ``scale`` as the backend takes it, and the parameters' names."""
-        s2, n = self.s2, len(self.s)
-        common = self._common[:, :2] if only_overall else self._common
+        columns = self.scaling.backend.solvent_columns
+        common, babinet = self._overall if only_overall else self._common, None
         names = ["log_k", "b_overall"]
-        by_mask: list[F64] = []
+        by_mask: Array = self._none
         smooth_mask = smooth_iso = False
         if not only_overall:
             names += [f"tensor.{m}" for m in range(self.local.columns.shape[1])]
             if self.local.babinet:
-                decay = np.exp(-0.25 * scale.babinet_b * s2)
-                inverse = 1.0 / (1.0 - scale.babinet_k * decay)
-                babinet = [-decay * inverse, 0.25 * s2 * scale.babinet_k * decay * inverse]
-                common = np.column_stack([common, *babinet])
+                babinet = columns(self.s, self.f_protein, scale.babinet_k, scale.babinet_b, True)
                 names += ["babinet_k", "babinet_b"]
             smooth_mask = self.has_mask and scale.mask_knots is not None and not self.hold_mask
             smooth_iso = scale.iso_knots is not None
             if self.has_mask and not smooth_mask and not self.hold_mask:
-                decay = np.exp(-0.25 * scale.b_sol * s2)
-                by_mask = [decay, -0.25 * s2 * scale.k_sol * decay]
+                by_mask = columns(self.s, self.f_protein, scale.k_sol, scale.b_sol, False)
                 names += ["k_sol", "b_sol"]
         n_mask = len(self.local.mask_s) if smooth_mask else 0
         n_iso = len(self.local.iso_s) if smooth_iso else 0
@@ -107,8 +104,7 @@ class ScaleFit:
         k = self._factors(scale)
         system = ScaleSystem(
             f_obs=self.f_obs, factor=k.factor, k_mask=k.k_mask, f_protein=self.f_protein, f_mask=self.f_mask,
-            common=np.ascontiguousarray(common),
-            by_mask=np.ascontiguousarray(np.stack(by_mask, axis=1)) if by_mask else np.zeros((n, 0)),
+            common=common, by_mask=by_mask, babinet=babinet,
             mask_left=self._mask_hats[0], mask_weight=self._mask_hats[1], n_mask=n_mask,
             iso_left=self._iso_hats[0], iso_weight=self._iso_hats[1], n_iso=n_iso,
         )
@@ -119,7 +115,7 @@ class ScaleFit:
 
     def loss(self, scale: Scale) -> float:
         """Σ|F_o − |F_total|| / Σ F_o over the working reflections."""
-        none, k = np.zeros((len(self.s), 0)), self._factors(scale)
+        none, k = self._none, self._factors(scale)
         system = ScaleSystem(
             self.f_obs, k.factor, k.k_mask, self.f_protein, self.f_mask, none, none, *self._mask_hats, 0,
             *self._iso_hats, 0,

@@ -66,6 +66,7 @@ def system(n: int, n_common: int, n_by_mask: int, n_mask: int, n_iso: int) -> Sc
         rng.normal(size=(n, n_common)), rng.normal(size=(n, n_by_mask)),
         rng.integers(0, max(n_mask - 1, 1), n), rng.random(n), n_mask,
         rng.integers(0, max(n_iso - 1, 1), n), rng.random(n), n_iso,
+        rng.normal(size=(n, 2)) if n_common == 5 else None,
     )
 
 

@@ -15,7 +15,7 @@ from refinements import refine
 from gpurefine.backend import create
 from gpurefine.backend.cuda.backend import CudaBackend
 from gpurefine.backend.cuda.base import MODELS, REMEMBERED, DeviceOps
-from gpurefine.config import Config, DataOptions, LikelihoodOptions, RefineOptions
+from gpurefine.config import Config, DataOptions, LikelihoodOptions, RefineOptions, SolventOptions
 from gpurefine.refinement.experiment import Experiment
 from gpurefine.target.selection import Selection
 
@@ -135,9 +135,12 @@ PER_ATOM = {
 """Bytes for each atom that may go up and come down."""
 
 
-@pytest.mark.parametrize("measured", ["amplitudes", "intensities"])
+@pytest.mark.parametrize(("measured", "solvent"), [
+    ("amplitudes", ("smooth", "mask")), ("intensities", ("smooth", "mask")), ("intensities", ("simple", "both")),
+])
 def test_no_array_over_reflections_crosses_in_a_cycle(
-    example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: str
+    example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: str,
+    solvent: tuple[str, str],
 ) -> None:
     """Bytes that every step of a refinement copies after its first times.
 
@@ -183,7 +186,7 @@ def test_no_array_over_reflections_crosses_in_a_cycle(
     config = Config(
         str(example[0]), str(example[1]), str(tmp_path / "out"), data=DataOptions(d_min=4.0),
         refine=RefineOptions(cycles=2, weight="5"),
-        likelihood=LikelihoodOptions(french_wilson=measured == "amplitudes"),
+        likelihood=LikelihoodOptions(french_wilson=measured == "amplitudes"), solvent=SolventOptions(*solvent),
     )
     refine(config, backend, monkeypatch)
     assert {entry[0] for entry in seen} == set(PER_ATOM) and 8 * sizes[0] > SMALL

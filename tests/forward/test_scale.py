@@ -244,8 +244,24 @@ def system(n: int = 4000) -> ScaleSystem:
     left, weight = hat_weights(s, knots)
     return ScaleSystem(
         rng.random(n) * 2.0, rng.uniform(0.5, 1.5, n), rng.uniform(0.0, 0.5, n), f[0], f[1], rng.normal(size=(n, 3)),
-        rng.normal(size=(n, 2)), left, weight, 5, left, weight, 5,
+        rng.normal(size=(n, 2)), left, weight, 5, left, weight, 5, rng.normal(size=(n, 2)),
     )
+
+
+@pytest.mark.parametrize("babinet", [False, True])
+def test_derivatives_by_parameters_of_simple_solvent(backend: Any, babinet: bool) -> None:
+    s, k, b = np.linspace(0.01, 0.8, 900), 0.4, 60.0
+    near = backend.keep(np.zeros(len(s), np.complex128))
+    found = np.asarray(backend.solvent_columns(s, near, k, b, babinet))
+
+    def curve(k: float, b: float) -> Any:
+        decay = k * np.exp(-0.25 * b * s**2)
+        return np.log(1.0 - decay) if babinet else decay
+
+    np.testing.assert_allclose(found[:, 0], (curve(k + 1e-5, b) - curve(k - 1e-5, b)) / 2e-5, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found[:, 1], (curve(k, b + 1e-3) - curve(k, b - 1e-3)) / 2e-3, rtol=1e-7, atol=1e-12)
+    plain = np.asarray(create("reference").solvent_columns(s, np.zeros(len(s)), k, b, babinet))
+    np.testing.assert_allclose(found, plain, rtol=1e-13)
 
 
 def test_normal_equations_by_central_differences_and_by_definition(backend: Any) -> None:
@@ -261,17 +277,17 @@ def test_normal_equations_by_central_differences_and_by_definition(backend: Any)
     interpolate[row, left], interpolate[row, left + 1] = 1.0 - t, t
 
     def value(p: Any) -> float:
-        common, by_mask, mask, iso = np.split(p, [3, 5, 10])
+        common, babinet, by_mask, mask, iso = np.split(p, [3, 5, 7, 12])
         moved = replace(
             data,
-            factor=data.factor * np.exp(data.common @ common + interpolate @ iso),
+            factor=data.factor * np.exp(data.common @ common + data.babinet @ babinet + interpolate @ iso),
             k_mask=data.k_mask + data.by_mask @ by_mask + interpolate @ mask,
         )
         return float(0.5 * np.sum(weight * backend.scale_residuals(moved) ** 2))
 
 
 
-    check_gradient(value, -equations.right, np.zeros(15), 1e-5, 1e-6)
+    check_gradient(value, -equations.right, np.zeros(17), 1e-5, 1e-6)
     np.testing.assert_allclose(equations.normal, equations.normal.T, rtol=1e-12)
     other = create("reference").scale_equations(data, floor)
     np.testing.assert_allclose(equations.normal, other.normal, rtol=1e-9, atol=1e-9 * rms(other.normal))

@@ -101,9 +101,9 @@ class ScaleOps(Threads):
         total = system.n_parameters
         normal, right = np.zeros((CHUNKS, total, total)), np.zeros((CHUNKS, total))
         _accumulate(
-            system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, system.common, system.by_mask,
-            system.mask_left, system.mask_weight, system.n_mask, system.iso_left, system.iso_weight, system.n_iso,
-            floor, normal, right,
+            system.f_obs, system.factor, system.k_mask, system.f_protein, system.f_mask, system.all_common,
+            system.by_mask, system.mask_left, system.mask_weight, system.n_mask, system.iso_left, system.iso_weight,
+            system.n_iso, floor, normal, right,
         )
         lower = normal.sum(axis=0)
         # entries (i, j) were added once for i ≥ j in the order of the columns, which is the order of the parameters

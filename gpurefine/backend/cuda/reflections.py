@@ -106,6 +106,18 @@ class ReflectionOps(HostReflections, DeviceOps):
         )
         return ScaleFactors(*(out[k] for k in range(4)))
 
+    def solvent_columns(self, s: NDArray[np.float64], near: Array, k: float, b: float, babinet: bool) -> Array:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if not isinstance(near, DeviceValues):
+            return super().solvent_columns(s, near, k, b, babinet)
+        n = len(s)
+        out = self.lend((n, 2), np.float64)
+        self.launch(
+            "solvent_columns", n, self.unchanged("curve.s", s, np.float64), np.float64(k), np.float64(b),
+            np.int32(babinet), np.int32(n), out.array,
+        )
+        return out
+
     def scaled_total(self, f_calc: Array, factor: Array, k_mask: Array, f_mask: Array | None) -> Array:
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
         if not isinstance(f_calc, DeviceValues):

@@ -69,7 +69,10 @@ class ScaleOps(DeviceOps):
         self.device.launch(
             "scale_equations", (blocks,), (128,),
             (*self._amplitudes(system), column("common", system.common, np.float64, system.common.shape[1]),
-             np.int32(system.common.shape[1]), column("by_mask", system.by_mask, np.float64, system.by_mask.shape[1]),
+             np.int32(system.common.shape[1]),
+             None if system.babinet is None else self.send("scale.babinet", system.babinet, np.float64),
+             np.int32(0 if system.babinet is None else system.babinet.shape[1]),
+             column("by_mask", system.by_mask, np.float64, system.by_mask.shape[1]),
              np.int32(system.by_mask.shape[1]), column("mask_left", system.mask_left, np.int64, system.n_mask),
              column("mask_weight", system.mask_weight, np.float64, system.n_mask), np.int32(system.n_mask),
              column("iso_left", system.iso_left, np.int64, system.n_iso),

@@ -29,7 +29,7 @@ class ScaleOps:
         slope = system.factor * (direction * system.f_mask).real
         jacobian = np.concatenate(
             [
-                amplitude[:, None] * system.common,
+                amplitude[:, None] * system.all_common,
                 slope[:, None] * system.by_mask,
                 slope[:, None] * _hats(system.mask_left, system.mask_weight, system.n_mask),
                 amplitude[:, None] * _hats(system.iso_left, system.iso_weight, system.n_iso),
