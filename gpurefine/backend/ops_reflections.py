@@ -144,6 +144,27 @@ class ReflectionOps(Protocol):
         """
         ...
 
+    def row_slopes(
+        self, f: Array, gradient: Array, information: Array, rows: Index, index: Index
+    ) -> tuple[F64, F64]:
+        """Σ Re(F* dL/dF) (p,) of the ``rows`` (p,) of F (n_model, n), and their information (p, p), over ``index``.
+
+        The derivative is by ln of what a row is multiplied by.  Information is half of what it is along F, whose
+        direction is anything; rows share it.  ``gradient`` and ``information`` (n_model, n) are those of F.
+        """
+        ...
+
+    def solvent_slopes(
+        self, curve: ScaleCurve, factor: Array, f_mask: Array, f_total: Array, gradient: Array, information: Array,
+        index: Index,
+    ) -> tuple[F64, F64]:
+        """Derivatives (p,) by the values of k_mask at the curve's knots, or by k_sol and B_sol, and information (p, p).
+
+        Σ Re((k F_mask ∂k_mask/∂x)* dL/dF) over ``index``; information is that along F_total (n_model, n), of whose
+        amplitude the likelihood knows.  Of what has rows the first counts.
+        """
+        ...
+
     def scaled_total(self, f_calc: Array, factor: Array, k_mask: Array, f_mask: Array | None) -> Array:
         """F_total (n_model, n) = factor (F + k_mask F_mask), the mask in the first row only."""
         ...
@@ -234,6 +255,32 @@ class HostReflections:
         if babinet:
             decay = -decay / (1.0 - k * decay)
         return np.stack([decay, -0.25 * s2 * k * decay], axis=1)
+
+    def row_slopes(
+        self, f: Array, gradient: Array, information: Array, rows: Index, index: Index
+    ) -> tuple[F64, F64]:
+        """See :class:`ReflectionOps`."""
+        at = rows[:, None], index[None]
+        parts = np.asarray(f)[at]
+        slope = (parts.conj() * np.asarray(gradient)[at]).real.sum(axis=1)
+        weighted = parts * np.sqrt(np.asarray(information)[at])
+        return slope, 0.5 * (weighted.conj() @ weighted.T).real
+
+    def solvent_slopes(
+        self, curve: ScaleCurve, factor: Array, f_mask: Array, f_total: Array, gradient: Array, information: Array,
+        index: Index,
+    ) -> tuple[F64, F64]:
+        """See :class:`ReflectionOps`."""
+        s = curve.s[index]
+        if curve.mask_knots is None:
+            by_x = HostReflections.solvent_columns(self, s, s, curve.k_sol, curve.b_sol, False).T
+        else:
+            by_x = np.stack([np.interp(s, curve.mask_knots[0], one) for one in np.eye(curve.mask_knots.shape[1])])
+        along = np.asarray(factor)[index] * np.asarray(f_mask)[index]
+        f = np.asarray(f_total)[0, index]
+        slope = by_x @ (along.conj() * np.asarray(gradient)[0, index]).real
+        radial = (along.conj() * f).real / np.maximum(np.abs(f), 1e-300)
+        return slope, (by_x * (radial**2 * np.asarray(information)[0, index])) @ by_x.T
 
     def scaled_total(self, f_calc: Array, factor: Array, k_mask: Array, f_mask: Array | None) -> Array:
         """See :class:`ReflectionOps`."""

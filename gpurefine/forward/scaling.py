@@ -98,14 +98,6 @@ class Scaling:
     backend: Backend
     _places: list[FitPlace] = field(init=False, default_factory=list)
 
-    def by_mask(self, scale: Scale) -> F64:
-        """∂k_mask/∂x (p, n): x the values at the knots of a smooth k_mask, else k_sol and B_sol."""
-        if scale.mask_knots is not None:
-            return np.stack([np.interp(self.s, scale.mask_knots[0], one) for one in np.eye(scale.mask_knots.shape[1])])
-        s2 = self.s**2
-        decay = np.exp(-0.25 * scale.b_sol * s2)
-        return np.stack([decay, -0.25 * s2 * scale.k_sol * decay])
-
     def curve(self, scale: Scale) -> ScaleCurve:
         """The scale as the backend takes it."""
         return ScaleCurve(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.ops_reflections import ReflectionOps
 from ..forward.scale_fit import BOUNDS
 from ..forward.scaling import Scale, Scaling
 from ..model.anomalous import AnomalousInput
@@ -75,12 +76,13 @@ class AnomalousFactors:
 
     Attributes:
         rows: (p,) which of the anomalous rows of structure factors are refined; names: the element of every row;
-        electrons: f″ of every row at a multiplier of one.
+        electrons: f″ of every row at a multiplier of one; backend: adds up the derivatives.
     """
 
     rows: Index
     names: tuple[str, ...]
     electrons: F64
+    backend: ReflectionOps
     name: str = "f″"
     limit: float = 0.25
 
@@ -91,15 +93,10 @@ class AnomalousFactors:
         return fit.scale, replace(fit.errors, multiplier=multiplier)
 
     def slope(self, fit: Fit, index: Index, result: Evaluation) -> DataSlope:
-        """Σ Re(F″_e* dL/dF″_e), each F″_e with its multiplier held: moving its logarithm changes F″_e by itself.
-
-        Information: half of what it is along F″, since the direction of F″ about F′ is anything; rows share it.
-        """
-        at = 1 + self.rows[:, None], index[None]
-        parts = np.asarray(fit.f_total)[at]
-        gradient = (parts.conj() * np.asarray(result.gradient)[at]).real.sum(axis=1)
-        weighted = parts * np.sqrt(np.asarray(result.information)[at])
-        return DataSlope(gradient, 0.5 * (weighted.conj() @ weighted.T).real)
+        """Σ Re(F″_e* dL/dF″_e), each F″_e with its multiplier held: moving its logarithm changes F″_e by itself."""
+        return DataSlope(*self.backend.row_slopes(
+            fit.f_total, result.gradient, result.information, 1 + self.rows, index
+        ))
 
     def records(self, fit: Fit, uncertainty: F64) -> list[DataRecord]:
         """f″ in electrons."""
@@ -164,15 +161,12 @@ class SolventScale:
     def slope(self, fit: Fit, index: Index, result: Evaluation) -> DataSlope:
         """Σ Re((k F_mask ∂k_mask/∂x)* dL/dF); information: along F, of whose amplitude the likelihood knows."""
         assert fit.f_mask is not None
-        along = np.asarray(fit.scaled.factor)[index] * np.asarray(fit.f_mask)[index]
-        f = np.asarray(fit.f_total)[0, index]
-        by_x = self.scaling.by_mask(fit.scale)[:, index]
-        if fit.scale.mask_knots is None:
-            by_x = by_x * np.array([[1.0], [B_UNIT]])
-        gradient = by_x @ (along.conj() * np.asarray(result.gradient)[0, index]).real
-        radial = (along.conj() * f).real / np.maximum(np.abs(f), 1e-300)
-        information = np.asarray(result.information)[0, index]
-        return DataSlope(gradient, (by_x * (radial**2 * information)) @ by_x.T)
+        gradient, information = self.scaling.backend.solvent_slopes(
+            self.scaling.curve(fit.scale), fit.scaled.factor, fit.f_mask, fit.f_total, result.gradient,
+            result.information, index,
+        )
+        unit = np.ones(len(gradient)) if fit.scale.mask_knots is not None else np.array([1.0, B_UNIT])
+        return DataSlope(unit * gradient, np.outer(unit, unit) * information)
 
     def records(self, fit: Fit, uncertainty: F64) -> list[DataRecord]:
         """k_mask by resolution, or k_sol and B_sol."""
@@ -197,7 +191,7 @@ def choose_data_parameters(
     if anomalous is not None and isinstance(likelihood, SadLikelihood) and likelihood.refined.any():
         rows = anomalous.rows
         electrons = np.array([float(f_second.max()) for f_second in rows.f_second])
-        chosen.append(AnomalousFactors(np.flatnonzero(likelihood.refined), rows.names, electrons))
+        chosen.append(AnomalousFactors(np.flatnonzero(likelihood.refined), rows.names, electrons, likelihood.backend))
     if isinstance(likelihood, TwinLikelihood):
         chosen.append(TwinFractions(likelihood))
     if solvent is not None:

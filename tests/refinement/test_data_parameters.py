@@ -83,7 +83,7 @@ def test_f_second_by_scoring() -> None:
     central differences; uncertainty as far as the truth is."""
     likelihood, f_total, k = simulated(n=2_500, refined=(True, True))
     f_total[1] *= 1.6
-    kind = AnomalousFactors(np.array([0, 1]), ("S", "Se"), np.array([0.5, 4.0]))
+    kind = AnomalousFactors(np.array([0, 1]), ("S", "Se"), np.array([0.5, 4.0]), likelihood.backend)
     index, errors = np.flatnonzero(likelihood.reflections.work), None
     for _ in range(4):
         errors = likelihood.fit(f_total, k, errors)

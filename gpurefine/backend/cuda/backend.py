@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .data_slopes import DataSlopeOps
 from .density import DensityOps
 from .derivative import DerivativeOps
 from .device import Device
@@ -9,7 +10,6 @@ from .friedel import FriedelOps
 from .intensity import IntensityOps
 from .mask import MaskOps
 from .phased import PhasedOps
-from .reflections import ReflectionOps
 from .restraints import RestraintOps
 from .scale import ScaleOps
 from .shell_products import InformationOps
@@ -21,7 +21,7 @@ from .twin_members import TwinMemberOps
 
 class CudaBackend(
     DensityOps, InformationOps, PhasedOps, IntensityOps, TwinMemberOps, SirasOps, FriedelOps, DerivativeOps,
-    ReflectionOps, ShellOps, MaskOps,
+    DataSlopeOps, ShellOps, MaskOps,
     ScaleOps, RestraintOps, SolveOps,
 ):
     """Performs every operation of the table on a device."""
