@@ -20,7 +20,7 @@ from .options import GroupedCommand, config_options
 @config_options(
     without=(
         "data", "solvent", "refine", "run", "chemistry.unknown_residues", "chemistry.hydrogens",
-        "chemistry.write_hydrogens",
+        "chemistry.write_hydrogens", "chemistry.turning_waters",
     )
 )  # fmt: skip
 def dictionary(model: str, output: str | None, **values: Any) -> None:

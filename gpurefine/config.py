@@ -95,6 +95,10 @@ class ChemistryOptions:
         choices=("auto", "add", "keep", "drop", "refine"),
     )
     write_hydrogens: bool = option(False, "Write hydrogens to the output model.")
+    turning_waters: bool = option(
+        False, "With neutrons and the model's own hydrogens: those that a water lacks scatter as if they turned about "
+        "its oxygen.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ FULL = Config(
         labels="F,SIGF", prefer="intensities", free_flag=3, free_file="free.mtz", phases="A,B,C,D",
         phases_file="hl.mtz", source="electron", block="xray", d_min=2.0, d_max=30.0,
     ),
-    ChemistryOptions("lib", ("a.cif", "b.cif"), "keep", "drop", True),
+    ChemistryOptions("lib", ("a.cif", "b.cif"), "keep", "drop", True, True),
     SolventOptions("simple", "both", 1.1, 0.9, 0.7, True, True),
     RefineOptions(
         cycles=3, weight="0.5", rmsz="0.4,0.9", adp="fixed", fix_xyz=True, adp_weight=2.0, reset_b=25.0, shake=0.2,

@@ -49,6 +49,11 @@ def resolved(config: Config, structure: gemmi.Structure) -> tuple[Config, list[s
     has_some = any(cra.atom.is_hydrogen() for cra in structure[0].all())
     if hydrogens == "auto":
         hydrogens = "keep" if source == NEUTRON and has_some else "add"
+    if config.chemistry.turning_waters and (source != NEUTRON or hydrogens not in ("keep", "refine")):
+        raise UsageError(
+            "--turning-waters is for neutrons and the model's own hydrogens (--source neutron, --hydrogens keep or "
+            f"refine), but here the source is {source} and hydrogens are to be: {hydrogens}; leave it out."
+        )
     groups = config.groups
     if not (groups.refine_dfraction or groups.fix_dfraction) and source == NEUTRON and hydrogens in ("keep", "refine"):
         groups = replace(groups, refine_dfraction=exchanged(structure))

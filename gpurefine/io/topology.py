@@ -85,8 +85,9 @@ def build_model(
         atom_label(chain.name, residue, atom) for chain in st[0] for residue in chain for atom in residue
     )
     of_solvent = solvent_deuterium(st) if source == NEUTRON and hydrogens == "keep" else None
-    arrays = _read_atoms(st, source == NEUTRON, of_solvent)
-    messages += _told_of_waters(arrays, of_solvent)
+    arrays = _read_atoms(st, source == NEUTRON, of_solvent if options.turning_waters else None)
+    if options.turning_waters:
+        messages += _told_of_waters(arrays, of_solvent)
     rules = restraint_arrays.Rules(topo, dictionary)
     bonds = restraint_arrays.bonds(topo, rules, arrays.xyz, crystal, nuclear)
     angles = restraint_arrays.angles(topo, rules)
@@ -184,12 +185,15 @@ def isotopes_apart(st: gemmi.Structure) -> gemmi.Structure:
 
 
 def _told_of_waters(atoms: Atoms, deuterium: float | None) -> list[str]:
+    if deuterium is None:
+        return [
+            "Warning: --turning-waters finds no hydrogens on waters or on N, O or S, so that nothing is known of the "
+            "solvent's isotope; oxygens scatter alone."
+        ]
     lacking = np.array([water_parts(name) is not None for name in atoms.scatterer_names], bool)[atoms.scatterer]
-    if not lacking.any() or deuterium is None:
-        return []
     return [
         f"{int(lacking.sum())} waters lack hydrogens; these are taken to turn freely about the oxygen and to be "
-        f"deuterium to the part {deuterium:.2f}, as in the rest of the model."
+        f"deuterium to the part {deuterium:.2f}, as in the rest of the model. They are not written."
     ]
 
 

@@ -143,10 +143,7 @@ def test_options():
 
 
 def test_a_real_case(case_folder):
-    """Fractions of a crystal grown from D2O are high, and refined without being asked.
-
-    What the test set gains is a mean over ten sets (docs/chemistry.md): the deposited one has 253 reflections.
-    """
+    """Fractions of a crystal grown from D2O are high, and refined without being asked; the test set likes it."""
     if not Path(os.environ.get("CLIBD_MON", "")).joinpath("list").is_dir():
         pytest.skip("the residues of this case need CCP4's monomer library (CLIBD_MON)")
     folder = case_folder / "1v9g_neutron"
@@ -157,8 +154,5 @@ def test_a_real_case(case_folder):
     cycles, found = result.report.cycles, result.report.deuterium
     assert [c.stage for c in cycles[1:4]] == ["deuterium"] * 3
     assert len(found.sites) == 106 and 0.8 < found.values.mean() < 0.95 and found.values.max() <= 1.0
-    # the deposited model begins at 0.327, with the deuteriums that waters lack; without them at 0.335
-    assert cycles[0].r_free < 0.33 and cycles[-1].r_free < 0.32 and cycles[-1].r_free < cycles[0].r_free - 0.008
-    last = kept.report.cycles[-1]
-    assert kept.report.deuterium is None and cycles[-1].ll_work < last.ll_work - 0.01
-    assert abs(cycles[-1].r_free - last.r_free) < 0.01
+    assert cycles[-1].r_free < 0.315 and cycles[-1].r_free < cycles[0].r_free - 0.02
+    assert kept.report.deuterium is None and cycles[-1].ll_free < kept.report.cycles[-1].ll_free - 0.004

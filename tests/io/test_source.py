@@ -152,8 +152,9 @@ def test_names_of_mixed_sites():
     ("case", "options", "start", "fall", "r_free"),
     [
         # published 0.222/0.294 to 1.8 Å and F > 3σ; the default keeps H and D and refines those that can turn
-        ("1v9g_neutron", {}, (0.272, 0.327), 0.03, 0.32),
-        ("1v9g_neutron", {"hydrogens": "refine", "fix_dfraction": True}, (0.272, 0.327), 0.025, 0.32),
+        ("1v9g_neutron", {}, (0.286, 0.335), 0.04, 0.315),
+        ("1v9g_neutron", {"hydrogens": "refine", "fix_dfraction": True}, (0.285, 0.336), 0.03, 0.32),
+        ("1v9g_neutron", {"turning_waters": True}, (0.272, 0.327), 0.03, 0.32),
         ("6mw0_microed", {"source": "electron"}, (0.229, None), 0.02, None),
     ],
 )

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from small_models import one_chain
 
-from gpurefine.config import ChemistryOptions
+from gpurefine.config import ChemistryOptions, Config, DataOptions
+from gpurefine.errors import UsageError
 from gpurefine.io.deuterium import find_deuterium_sites
 from gpurefine.io.scattering import OXYGEN_HYDROGEN, neutron_gaussians, water_name, water_parts
+from gpurefine.io.source import resolved
 from gpurefine.io.structure import structure_crystal
 from gpurefine.io.topology import build_model
 from gpurefine.io.water_hydrogens import solvent_deuterium
@@ -24,9 +26,10 @@ WHOLE = [
 ]  # fmt: skip
 
 
-def built(rows, hydrogens="keep", source="neutron"):
+def built(rows, turning=True):
     st = one_chain(rows)
-    return build_model(st, structure_crystal(st), ChemistryOptions(hydrogens=hydrogens), source)
+    options = ChemistryOptions(hydrogens="keep", turning_waters=turning)
+    return build_model(st, structure_crystal(st), options, "neutron")
 
 
 def names(model):
@@ -68,9 +71,22 @@ def test_isotope_is_the_models() -> None:
     assert solvent_deuterium(one_chain([*GLYCINE, (*amide[:2], "H", "H", *amide[4:]), *BARE])) == 0.0
 
 
-def test_nothing_is_taken_from_what_is_not_known() -> None:
-    """No hydrogen on N, O or S; hydrogens that were added; X-rays: the oxygen scatters alone."""
-    assert solvent_deuterium(one_chain([*GLYCINE, *BARE])) is None
+def test_oxygens_scatter_alone_where_nothing_is_known_or_asked() -> None:
     rows = [*GLYCINE, *BARE, *HALF]
-    for model in (built([*GLYCINE, *BARE]), built(rows, "add"), built(rows, source="xray")):
-        assert names(model)["A/2/DOD/O"] == "O" and not any("lack hydrogens" in text for text in model.messages)
+    assert names(built(rows, turning=False))["A/2/DOD/O"] == "O"
+    model = built([*GLYCINE, *BARE])
+    assert solvent_deuterium(one_chain([*GLYCINE, *BARE])) is None
+    assert names(model)["A/2/DOD/O"] == "O"
+    assert any("nothing is known of the solvent's isotope" in text for text in model.messages)
+
+
+def config(source, hydrogens):
+    chemistry = ChemistryOptions(hydrogens=hydrogens, turning_waters=True)
+    return Config("m", "d", "p", data=DataOptions(source=source), chemistry=chemistry)
+
+
+@pytest.mark.parametrize(("source", "hydrogens"), [("xray", "auto"), ("neutron", "add"), ("electron", "keep")])
+def test_only_for_the_hydrogens_of_a_neutron_model(source, hydrogens) -> None:
+    with pytest.raises(UsageError, match="--turning-waters is for neutrons and the model's own hydrogens"):
+        resolved(config(source, hydrogens), one_chain([*GLYCINE, *BARE, *HALF]))
+    assert resolved(config("neutron", "auto"), one_chain([*GLYCINE, *BARE, *HALF]))[0].chemistry.hydrogens == "keep"
