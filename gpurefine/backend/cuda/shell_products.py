@@ -16,20 +16,21 @@ class InformationOps(DeviceOps):
     """See :class:`gpurefine.backend.ops_information.InformationOps`."""
 
     def shell_products(self, b: F64, kind: NDArray[np.int32], s2: F64, form: F64, columns: F64) -> F64:
-        """Eight columns at a time."""
+        """Eight columns a launch; all go up together and come down together."""
         n, (m, wanted) = len(b), columns.shape
-        arguments = (
-            self.send("shells.b", b, np.float64), self.unchanged("shells.kind", kind, np.int32),
-            self.send("shells.s2", s2, np.float64), self.send("shells.form", form**2, np.float64),
-        )
-        out, found = self.buffer("shells.out", (n, WIDTH), np.float64), np.empty((n, wanted))
-        for begin in range(0, wanted, WIDTH):
-            part = columns[:, begin : begin + WIDTH]
-            padded = np.zeros((m, WIDTH))
-            padded[:, : part.shape[1]] = part
+        if n == 0 or wanted == 0:
+            return np.zeros((n, wanted))
+        parts = -(-wanted // WIDTH)
+        padded = np.zeros((m, parts * WIDTH))
+        padded[:, :wanted] = columns
+        own = np.moveaxis(padded.reshape(m, parts, WIDTH), 1, 0)
+        tables = self.send("shells.tables", np.concatenate([own.ravel(), s2, (form**2).ravel()]), np.float64)
+        cut = own.size
+        where = self.send("shells.b", b, np.float64), self.unchanged("shells.kind", kind, np.int32)
+        out = self.buffer("shells.out", (parts, n, WIDTH), np.float64)
+        for part in range(parts):
             self.launch(
-                "shell_products", n, *arguments, self.send("shells.columns", padded, np.float64), np.int32(n),
-                np.int32(m), out,
+                "shell_products", n, *where, tables[cut : cut + m], tables[cut + m :],
+                tables[part * m * WIDTH : (part + 1) * m * WIDTH], np.int32(n), np.int32(m), out[part : part + 1],
             )
-            found[:, begin : begin + WIDTH] = self.device.download(out)[:, : part.shape[1]]
-        return found
+        return np.ascontiguousarray(np.moveaxis(self.device.download(out), 0, 1).reshape(n, parts * WIDTH)[:, :wanted])
