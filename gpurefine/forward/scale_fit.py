@@ -62,11 +62,12 @@ class ScaleFit:
 
     def wilson_start(self) -> Scale:
         """Overall k and B from ln(ΣF_o²/ΣF_c²) in shells: any input scale works."""
+        f_obs, f_protein = np.asarray(self.f_obs), np.asarray(self.f_protein)  # once in a refinement
         order = np.argsort(self.s2)
         n_shell = int(np.clip(len(order) // 100, 1, 40))
         x, y, w = [], [], []
         for shell in np.array_split(order, n_shell):
-            fo2, fc2 = np.mean(self.f_obs[shell] ** 2), np.mean(np.abs(self.f_protein[shell]) ** 2)
+            fo2, fc2 = np.mean(f_obs[shell] ** 2), np.mean(np.abs(f_protein[shell]) ** 2)
             if fo2 > 0.0 and fc2 > 0.0:
                 x.append(self.s2[shell].mean())
                 y.append(0.5 * np.log(fo2 / fc2))

@@ -149,9 +149,6 @@ class Scaling:
         from .scale_fit import ScaleFit  # the fit needs this module's classes
 
         scale = start
-        if scale is None:  # once in a refinement: the search for a start is the host's
-            f_obs, f_protein = np.asarray(f_obs), np.asarray(f_protein)
-            f_mask = None if f_mask is None else np.asarray(f_mask)
         fit = ScaleFit(self, self._place(work), f_obs, f_protein, f_mask, hold_mask)
         if scale is None:
             scale = fit.wilson_start()

@@ -17,11 +17,14 @@ from gpurefine.backend.cuda.posted import LEAST_ROOM, PostingOps
 from gpurefine.backend.cuda.restraints import RestraintOps
 from gpurefine.backend.cuda.statistics import StatisticsOps
 from gpurefine.config import ChemistryOptions
+from gpurefine.constants import EIGHT_PI2
 from gpurefine.io.symmetry import crystal_from_gemmi
 from gpurefine.io.topology import build_model
+from gpurefine.model.special import find_special_positions
 from gpurefine.params.values import AtomValues
 from gpurefine.refinement.terms import IsotropicTerms, PositionTerms
 from gpurefine.restraints.adp import AdpRestraints
+from gpurefine.restraints.adp_tensors import TensorRestraints
 from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
 from gpurefine.restraints.positions import no_positions
@@ -50,8 +53,17 @@ def test_only_counts_sums_and_gradients_come_down(example: Any) -> None:
         begun = nonbonded.evaluate(xyz, True), adp.evaluate(b_iso, True)
         assert all(part.gradient.any() and len(part.matrices[0].pattern) > 1000 for part in begun)
 
-    # three lengths; two sums a table; the value, the number of blocks and the gradient
-    for call, most in ((lists, 4 + 4 + 8), (statistics, 32 * 6), (matrix, 8 * (2 + 3 * n + 1 + n))):
+    def tensors() -> None:
+        result = anisotropic.evaluate(u, True)
+        assert result.gradient.any() and len(result.matrices[0].pattern) > 1000
+        assert np.asarray(anisotropic.deviation_sums(u))[:, 0].all()
+
+    anisotropic = TensorRestraints(adp, find_special_positions(box, xyz), ~model.topology.is_hydrogen, ops)
+    u = np.outer(b_iso / EIGHT_PI2, [1.2, 0.9, 0.9, 0.05, 0.0, 0.0])
+    # three lengths; two sums a table; the value, the number of blocks and the gradient; three values, gradient, sums
+    for call, most in (
+        (lists, 4 + 4 + 8), (statistics, 32 * 6), (matrix, 8 * (2 + 3 * n + 1 + n)), (tensors, 8 * (3 + 6 * n + 12))
+    ):
         _, _, down = device.since(call)
         assert down <= most, (call.__name__, down, most)
     assert len(nonbonded._listed()) > 10000 and len(adp.pairs) > 5000
