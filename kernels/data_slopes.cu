@@ -18,14 +18,7 @@ __device__ __forceinline__ void leave_sum(double value, double* partial, unsigne
     const int parts = gridDim.x, sums = gridDim.y;
     value = block_sum(value, space);
     if (threadIdx.x == 0) partial[int(blockIdx.y) * parts + int(blockIdx.x)] = value;
-    if (!last_block(counter, gridDim.x * gridDim.y)) return;
-    const volatile double* written = partial;
-    for (int s = threadIdx.x >> 5; s < sums; s += blockDim.x >> 5) {
-        double total = 0.0;
-        for (int k = lane_id(); k < parts; k += 32) total += written[s * parts + k];
-        total = warp_sum(total);
-        if (lane_id() == 0) out[s] = total;
-    }
+    if (last_block(counter, gridDim.x * gridDim.y)) row_totals(partial, sums, parts, out);
 }
 
 // Of the logarithms of what the rows (p,) of f (., n) are multiplied by: Re(F* dL/dF), and half of the information along

@@ -5,7 +5,7 @@
 
 // out (n_kind, 4) of the terms of each kind: how many, sum of (z sigma)^2, of z^2 and of sigma. kind (n,), negative where
 // a term does not count, or null where there is one kind; terms with sigma 0 are left out and, with `only_active`, those
-// with z = 0. grid (parts, n_kind), partial (n_kind, parts, 4), counter 0.
+// with z = 0. grid (parts, n_kind), partial (n_kind, 4, parts), counter 0.
 extern "C" __global__ void __launch_bounds__(256)
 deviation_sums(
     const double* __restrict__ z, const double* __restrict__ sigma, int stride, const signed char* __restrict__ kind,
@@ -25,16 +25,7 @@ deviation_sums(
 #pragma unroll
     for (int c = 0; c < N_SUM; c++) {
         const double total = block_sum(sum[c], space);
-        if (threadIdx.x == 0) partial[N_SUM * (wanted * parts + int(blockIdx.x)) + c] = total;
+        if (threadIdx.x == 0) partial[(N_SUM * wanted + c) * parts + int(blockIdx.x)] = total;
     }
-    if (!last_block(counter, gridDim.x * gridDim.y)) return;
-    // a warp takes a sum of a kind at a time
-    const volatile double* written = partial;
-    for (int s = threadIdx.x >> 5; s < N_SUM * n_kind; s += blockDim.x >> 5) {
-        double total = 0.0;
-        for (int part = lane_id(); part < parts; part += 32)
-            total += written[N_SUM * ((s / N_SUM) * parts + part) + s % N_SUM];
-        total = warp_sum(total);
-        if (lane_id() == 0) out[s] = total;
-    }
+    if (last_block(counter, gridDim.x * gridDim.y)) row_totals(partial, N_SUM * n_kind, parts, out);
 }

@@ -1,5 +1,5 @@
 // Items grouped by an integer key, in ascending order within each group whatever order the threads run in.
-#include "common.cuh"
+#include "sort.cuh"
 
 // Adds to count (n_group,) how many of the n items have each key; negative keys belong to no group.
 extern "C" __global__ void __launch_bounds__(128)
@@ -23,13 +23,5 @@ group_sort(const int* __restrict__ start, int n_group, int* __restrict__ order) 
     const int g = thread_index();
     if (g >= n_group) return;
     const int begin = start[g], end = start[g + 1];
-    for (int k = begin + 1; k < end; k++) {
-        const int item = order[k];
-        int at = k;
-        while (at > begin && order[at - 1] > item) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = item;
-    }
+    sort_few(order, begin, end);
 }

@@ -5,6 +5,7 @@
 // come from prefix sums, so that blocks are numbered by their atoms whatever the order of threads.
 #include "common.cuh"
 #include "images.cuh"
+#include "sort.cuh"
 
 __device__ __forceinline__ int other_of(u64 item) { return int(item >> 32); }
 __device__ __forceinline__ int row_of(u64 item) { return int(unsigned(item)); }
@@ -48,15 +49,7 @@ overlap_sort(const int* __restrict__ start, int n, u64* __restrict__ items, u64*
     const int i = thread_index();
     if (i >= n) return;
     const int begin = start[i], end = start[i + 1];
-    for (int k = begin + 1; k < end; k++) {
-        const u64 item = items[k];
-        int to = k;
-        while (to > begin && items[to - 1] > item) {
-            items[to] = items[to - 1];
-            to--;
-        }
-        items[to] = item;
-    }
+    sort_few(items, begin, end);
     u64 others = 0, above = 0;
     for (int k = begin; k < end; k++) {
         const int other = other_of(items[k]);

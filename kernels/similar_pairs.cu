@@ -4,7 +4,7 @@
 // One thread an atom; it goes through its partners in ascending order, looking for the next among all of them each
 // time, which needs no memory, and lists are short. A row of the matrix has the pairs of which the atom is the second
 // first: their number and place are found by atomic counts, and they are then sorted, so that no order of threads shows.
-#include "common.cuh"
+#include "sort.cuh"
 #include "vectors.cuh"
 
 #define NOBODY 0x7fffffff
@@ -135,14 +135,6 @@ similar_mirror(
     const int i = thread_index();
     if (i >= n) return;
     const int begin = int(start[i] >> 32), end = int(start[i + 1] >> 32) - int(unsigned(start[i + 1] - start[i]));
-    for (int k = begin; k < end; k++) {
-        const int item = entry[k];
-        int to = k;
-        while (to > begin && entry[to - 1] > item) {
-            entry[to] = entry[to - 1];
-            to--;
-        }
-        entry[to] = item;
-    }
+    sort_few(entry, begin, end);
     for (int k = begin; k < end; k++) column[k] = first[entry[k] >> 1];
 }

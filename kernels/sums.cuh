@@ -32,3 +32,14 @@ __device__ __forceinline__ bool grid_sum(double value, double* partial, unsigned
     *total = total_of(partial, gridDim.x, space);
     return threadIdx.x == 0;
 }
+
+// out[s] = sum of partial[s * parts : (s + 1) * parts], which other blocks wrote, for s < sums; a warp a sum.
+__device__ __forceinline__ void row_totals(const double* partial, int sums, int parts, double* out) {
+    const volatile double* written = partial;
+    for (int s = threadIdx.x >> 5; s < sums; s += blockDim.x >> 5) {
+        double total = 0.0;
+        for (int k = lane_id(); k < parts; k += 32) total += written[s * parts + k];
+        total = warp_sum(total);
+        if (lane_id() == 0) out[s] = total;
+    }
+}

@@ -13,9 +13,6 @@ from .values import DeviceValues
 
 F64 = NDArray[np.float64]
 
-EACH, PARTS = 2048, 32
-"""Reflections for which one block more is taken, and blocks at most; the result does not depend on the device."""
-
 
 class DataSlopeOps(ReflectionOps, ExchangeOps):
     """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
@@ -51,9 +48,7 @@ class DataSlopeOps(ReflectionOps, ExchangeOps):
 
     def _sums(self, kernel: str, p: int, m: int, *arguments: Argument) -> tuple[F64, F64]:
         """Gradient (p,) and information (p, p)."""
-        sums, parts = p + p * (p + 1) // 2, int(np.clip(-(-m // EACH), 1, PARTS))
-        partial, out = self.buffer("slopes.parts", (sums, parts), np.float64), self.post(sums)
-        self.device.launch(kernel, (parts, sums), (256,), (*arguments, partial, self.counter(), out.array))
-        found, lower = np.asarray(out), np.zeros((p, p))
+        found = np.asarray(self.posted_sums(kernel, p + p * (p + 1) // 2, 1, m, *arguments)).reshape(-1)
+        lower = np.zeros((p, p))
         lower[np.tril_indices(p)] = found[p:]
         return found[:p].copy(), lower + np.tril(lower, -1).T

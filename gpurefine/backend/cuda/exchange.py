@@ -11,12 +11,16 @@ from numpy.typing import DTypeLike
 
 from ..blocks import BlockPattern
 from .base import roomy
-from .device import Device, DeviceArray
+from .device import Argument, Device, DeviceArray
 from .lists import DevicePattern, MatrixRows
-from .posted import PostingOps
+from .posted import Posted, PostingOps
 from .values import DeviceValues
 
 T = TypeVar("T")
+
+EACH, PARTS = 2048, 32
+"""Items for which :meth:`ExchangeOps.posted_sums` takes one block more, and blocks at most; the result does not depend
+on how many threads a device has."""
 
 
 class ExchangeOps(PostingOps):
@@ -107,6 +111,13 @@ class ExchangeOps(PostingOps):
         if not self.device.holds(blocks):
             return blocks
         return self.device.download(blocks) if blocks.size else np.zeros(blocks.shape)
+
+    def posted_sums(self, kernel: str, rows: int, columns: int, items: int, *arguments: Argument) -> Posted:
+        """(rows, columns) sums over ``items``, of a kernel that ends by ``row_totals`` of kernels/sums.cuh."""
+        parts = int(np.clip(-(-items // EACH), 1, PARTS))
+        partial, out = self.buffer("sums.parts", (rows, columns, parts), np.float64), self.post((rows, columns))
+        self.device.launch(kernel, (parts, rows), (256,), (*arguments, partial, self.counter(), out.array))
+        return out
 
     def counter(self) -> DeviceArray:
         """The counter by which blocks find out which of them is the last; every kernel leaves it at 0."""

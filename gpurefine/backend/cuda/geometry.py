@@ -94,13 +94,13 @@ class GeometryOps(StatisticsOps):
 
     def geometry_values(
         self, plan: GeometryPlan, xyz: F64, gradient: F64 | None, diagonal: F64 | None, off: F64 | None,
-        values: DeviceArray | None = None,
-    ) -> DeviceArray:
-        """:meth:`geometry` whose values stay on the device, in ``values`` or until the next sum of squares."""
+        values: DeviceArray,
+    ) -> None:
+        """:meth:`geometry` whose values stay on the device, in ``values`` (5,)."""
         d = self._geometry_on_device(plan)
         n, n_block = plan.terms.n_atoms, plan.terms.n_atoms + len(plan.pairs)
         self._fill(d, self.send("geometry.xyz", xyz, np.float64), gradient is not None)
-        values = self.half_squares(d.z, d.begin, 5, d.longest, values)
+        self.half_squares(d.z, d.begin, 5, d.longest, values)
         if gradient is not None:
             out = self.target("geometry.gradient", gradient)
             self.launch(
@@ -116,7 +116,6 @@ class GeometryOps(StatisticsOps):
             )
             self.add_back(diagonal, own)
             self.add_back(off, other)
-        return values
 
     def geometry_residuals(self, plan: GeometryPlan, xyz: F64) -> GeometryResiduals:
         """Observed minus ideal of every term."""

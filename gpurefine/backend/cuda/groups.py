@@ -67,17 +67,14 @@ class GroupOps(ExchangeOps):
         return Groups(start, order)
 
     def half_squares(
-        self, z: DeviceArray, begin: DeviceArray | None, segments: int, longest: int, out: DeviceArray | None = None
-    ) -> DeviceArray:
-        """½ Σ z² (segments,) of ``z[begin[s]:begin[s + 1]]``, none longer than ``longest``, on the device.
+        self, z: DeviceArray, begin: DeviceArray | None, segments: int, longest: int, out: DeviceArray
+    ) -> None:
+        """Write ½ Σ z² of ``z[begin[s]:begin[s + 1]]``, none longer than ``longest``, to ``out`` (segments,).
 
         Without ``begin`` there is one segment, the first ``longest`` numbers.
-        In ``out`` if it is given, else in a buffer that holds it until the next sum.
         """
         parts = int(np.clip(-(-longest // PART), 1, MAX_PARTS))
         partial = self.buffer("squares.parts", (segments, parts), np.float64)
-        out = self.buffer("squares.out", segments, np.float64) if out is None else out
         self.device.launch(
             "half_squares", (parts, segments), (256,), (z, begin, np.int32(longest), partial, self.counter(), out)
         )
-        return out

@@ -48,7 +48,7 @@ class RepulsionOps(StatisticsOps):
             "overlap_rows", k, self.send("repulsion.xyz", xyz, np.float64), p.atoms, p.op, p.shift, p.limits,
             p.symmetry, np.int32(len(pairs.symmetry.rotation)), own, np.int32(k), z, rows, count,
         )
-        self._all_half_squares_into(z, k, told.array[:1])
+        self.half_squares(z, None, 1, k, told.array[:1])
         start = self.prefix_sums("overlaps.start", count, n)
         items = self.buffer("overlaps.items", 2 * k, np.uint64)
         self.launch("overlap_items", k, p.atoms, own, z, np.int32(k), start, count, items)
