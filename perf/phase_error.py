@@ -134,6 +134,11 @@ def calibration(f: C128, reference: C128, fom: NDArray[np.float64], used: NDArra
     return [[int(at.sum()), float(fom[at].mean()), float(cosine[at].mean())] for at in rows if at.any()]
 
 
+def mean_with_error(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean over seeds (seeds, kinds) and its standard error, which is 0 of one seed."""
+    return rows.mean(axis=0), rows.std(axis=0, ddof=1 if len(rows) > 1 else 0) / math.sqrt(len(rows))
+
+
 def paired(
     errors: dict[str, list[list[float]]], base: dict[str, str], row: dict[str, list[list[float]]]
 ) -> list[tuple[str, ...]]:
@@ -145,8 +150,7 @@ def paired(
     for name, rows in errors.items():
         if base[name] == name or len(rows) < 2:
             continue
-        difference = np.array(rows) - np.array(row[name])
-        mean, error = difference.mean(axis=0), difference.std(axis=0, ddof=1) / math.sqrt(len(rows))
+        mean, error = mean_with_error(np.array(rows) - np.array(row[name]))
         lines.append((f"{name} − {base[name]}", *(f"{m:+.2f}±{e:.2f}°" for m, e in zip(mean, error, strict=True))))
     return lines
 
@@ -234,8 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     heads = [f"{which}, ref. {name}" for which, name in kinds]
     lines: list[tuple[str, ...]] = [("mean of", *heads)]
     for name, rows_of in errors["own"].items():
-        mean, spread = np.mean(rows_of, axis=0), np.std(rows_of, axis=0, ddof=1 if len(rows_of) > 1 else 0)
-        lines.append((name, *(f"{m:.2f}±{s / np.sqrt(len(rows_of)):.2f}°" for m, s in zip(mean, spread, strict=True))))
+        mean, error = mean_with_error(np.array(rows_of))
+        lines.append((name, *(f"{m:.2f}±{e:.2f}°" for m, e in zip(mean, error, strict=True))))
     print(align(lines))
     for key, text in (("base", "weights of the base"), ("one", "weights of 1")):
         # the base's weights are its own figures of merit

@@ -13,7 +13,7 @@ from ..model.deuterium import DeuteriumSites
 from ..model.occupancy import OccupancyGroups
 from .scattering import deuterium_part, neutron_gaussians
 from .topology import ChemicalModel
-from .water_hydrogens import EXCHANGEABLE, LONGEST_BOND
+from .water_hydrogens import EXCHANGEABLE, LONGEST_BOND, carrier_of, exchanges
 
 SAME_SITE = 0.3
 """Å: an H and a D of different conformers that are nearer than this are one site."""
@@ -22,11 +22,9 @@ SAME_SITE = 0.3
 def exchanged(structure: gemmi.Structure) -> bool:
     """Whether the model has deuterium where a solvent of heavy water would put it: on N, O or S, or beside hydrogen."""
     for residue in (residue for chain in structure[0] for residue in chain):
-        heavy = [atom for atom in residue if not atom.is_hydrogen()]
         for atom in residue:
             if atom.is_hydrogen() and (atom.element.name == "D" or atom.fraction > 0.0):
-                carrier = min(heavy, key=lambda other: other.pos.dist(atom.pos), default=None)
-                if carrier is not None and carrier.element.name in EXCHANGEABLE:
+                if exchanges(carrier_of(residue, atom)):
                     return True
                 if 0.0 < atom.fraction < 1.0 or any(_one_site(light, atom) for light in residue):
                     return True

@@ -6,6 +6,8 @@ ordered, they are there all the same, and an oxygen alone would be a hole in the
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import gemmi
 
 from .scattering import water_name
@@ -25,14 +27,23 @@ def solvent_deuterium(st: gemmi.Structure) -> float | None:
         if residue.is_water():
             waters += [_part(atom) for atom in residue if atom.is_hydrogen()]
             continue
-        heavy = [atom for atom in residue if not atom.is_hydrogen()]
-        for atom in residue:
-            if atom.is_hydrogen() and heavy:
-                carrier = min(heavy, key=lambda other: other.pos.dist(atom.pos))
-                if carrier.element.name in EXCHANGEABLE and carrier.pos.dist(atom.pos) < LONGEST_BOND:
-                    others.append(_part(atom))
+        for atom in (atom for atom in residue if atom.is_hydrogen()):
+            carrier = carrier_of(residue, atom)
+            if exchanges(carrier) and carrier.pos.dist(atom.pos) < LONGEST_BOND:
+                others.append(_part(atom))
     found = waters or others
     return sum(found) / len(found) if found else None
+
+
+def carrier_of(residue: gemmi.Residue, hydrogen: gemmi.Atom) -> gemmi.Atom | None:
+    """The nearest atom of the residue that is not a hydrogen."""
+    heavy = (atom for atom in residue if not atom.is_hydrogen())
+    return min(heavy, key=lambda atom: atom.pos.dist(hydrogen.pos), default=None)
+
+
+def exchanges(carrier: gemmi.Atom | None) -> TypeGuard[gemmi.Atom]:
+    """Whether hydrogens on this atom exchange with the solvent's."""
+    return carrier is not None and carrier.element.name in EXCHANGEABLE
 
 
 def _part(atom: gemmi.Atom) -> float:
@@ -41,7 +52,6 @@ def _part(atom: gemmi.Atom) -> float:
 
 def scatterer_of_oxygen(residue: gemmi.Residue, atom: gemmi.Atom, deuterium: float) -> str:
     """Name of the scatterer that an oxygen ``atom`` of a water ``residue`` is, with the hydrogens that lack."""
-    same = [other for other in residue if other.is_hydrogen() and other.altloc in ("\0", atom.altloc)]
-    if atom.altloc == "\0":
-        same = [other for other in residue if other.is_hydrogen()]
-    return water_name(max(2 - len(same), 0), deuterium)
+    everyone = atom.altloc == "\0"
+    own = [other for other in residue if other.is_hydrogen() and (everyone or other.altloc in ("\0", atom.altloc))]
+    return water_name(max(2 - len(own), 0), deuterium)

@@ -68,8 +68,8 @@ def restraint_statistics(
     """
     # a device is asked for all before anything is read
     covalent = geometry.deviation_sums(xyz, lambda: _term_kinds(topology), len(COVALENT_KINDS))
-    listed = nonbonded is not None and nonbonded.repulsions is not None
-    overlaps = nonbonded.overlap_sums(xyz) if listed and nonbonded is not None else None
+    contacts = nonbonded if nonbonded is not None and nonbonded.repulsions is not None else None
+    overlaps = None if contacts is None else contacts.overlap_sums(xyz)
     similar = None if adp is None or b_iso is None else adp.deviation_sums(b_iso)
     shaped = None if tensors is None or u is None else tensors.deviation_sums(u)
     records = []
@@ -83,8 +83,8 @@ def restraint_statistics(
         for kind, (count, squares, _, _) in zip(OVERLAP_KINDS, np.asarray(overlaps), strict=True):
             # the σ that a weight makes of it is no matter here
             records += _summed(kind, "Å", np.array([count, squares, squares / SIGMA**2, count * SIGMA]))
-    elif listed and nonbonded is not None:
-        records += _records(_contacts(xyz, ~topology.is_hydrogen, nonbonded))
+    elif contacts is not None:
+        records += _records(_contacts(xyz, ~topology.is_hydrogen, contacts))
     if similar is not None:
         records += _summed("adp", "Å²", np.asarray(similar)[0])
     if shaped is not None:
