@@ -1,9 +1,10 @@
-"""Checkpoints of a run: what is kept after every cycle, and whether a run can go on from it."""
+"""Checkpoints of a run: what is kept of its cycles, and whether a run can go on from it."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,10 +51,16 @@ class Start:
         return dataclasses.replace(self.config, run=run)
 
 
-class Keeper:
-    """Writes the checkpoint of one run after every cycle and removes it in the end.
+INTERVAL = 10.0
+"""Seconds from one checkpoint to the next at least: so much work a crash may cost, and a file written to the end and
+synchronised is the most that a short cycle, and hundreds of jobs on one file server, are to be burdened with."""
 
-    Where the run may use several threads, one of them writes while the next cycle is under way.
+
+class Keeper:
+    """Writes checkpoints of one run after its cycles and removes the last one in the end.
+
+    Where the run may use several threads, one of them writes while the next cycle is under way.  Cycle 0 and cycles
+    that end :data:`INTERVAL` after the last one written are written at once; others only if the run stops there.
     """
 
     def __init__(
@@ -73,9 +80,23 @@ class Keeper:
         self._kept = resumed
         self._writer = ThreadPoolExecutor(1) if backend.threads > 1 else None
         self._writing: Future[None] | None = None
+        self._waiting: Snapshot | None = None
+        self._due = 0.0
 
     def keep(self, snapshot: Snapshot) -> str | None:
-        """Write the checkpoint; returns what the user is to be told where that, or the one before it, fails first."""
+        """Write the checkpoint, or keep it in mind until it is due.
+
+        Returns what the user is to be told where that, or the one before it, fails first.
+        """
+        now = time.monotonic()
+        if now < self._due:
+            self._waiting = snapshot
+            return self.finish() if self._writing is not None and self._writing.done() else None
+        self._due = now + INTERVAL
+        return self._write(snapshot)
+
+    def _write(self, snapshot: Snapshot) -> str | None:
+        self._waiting = None
         arrays, plain = to_plain(snapshot)
         meta = {**self._meta, "state": plain}
         if self._writer is None:
@@ -102,12 +123,15 @@ class Keeper:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a checkpoint of this run to go on from."""
+        """Whether there is a checkpoint of this run to go on from, that of its last finished cycle if possible."""
+        if self._waiting is not None:
+            self._write(self._waiting)
         self.finish()
         return self._kept and checkpoint_path(self.prefix).is_file()
 
     def remove(self) -> None:
         """Delete the checkpoint."""
+        self._waiting = None
         self.finish()
         remove_checkpoint(self.prefix)
 

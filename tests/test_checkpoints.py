@@ -19,6 +19,7 @@ from gpurefine.errors import OutputError
 def keeper(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keeper:
     monkeypatch.setattr(checkpoints, "to_plain", lambda snapshot: ({}, {"number": snapshot}))
     monkeypatch.setattr(checkpoints, "problem_fingerprint", lambda *given: "")
+    monkeypatch.setattr(checkpoints, "INTERVAL", 0.0)
     config = Config("model.pdb", "data.mtz", str(tmp_path / "run"))
     backend = create("cpu", request.param)
     return Keeper(config, backend, None, None, False)  # type: ignore[arg-type]
@@ -60,3 +61,28 @@ def test_what_is_being_written_is_waited_for(keeper: Keeper, monkeypatch: pytest
     assert keeper.keep(8) is None  # type: ignore[arg-type]
     keeper.remove()
     assert kept == [7, 8] and not Path(keeper.prefix + ".checkpoint").exists()
+
+
+def test_cycles_in_quick_succession_are_written_when_the_run_stops(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    def write(prefix: str, arrays: Any, meta: Any) -> None:
+        kept.append(meta["state"]["number"])
+        Path(prefix + ".checkpoint").touch()
+
+    monkeypatch.setattr(checkpoints, "write_checkpoint", write)
+    monkeypatch.setattr(checkpoints, "INTERVAL", 3.0)
+    now = 100.0
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    for number, now in enumerate([100.0, 101.0, 102.9, 103.0, 105.9, 106.5, 107.0, 109.4]):  # noqa: B007, B020
+        assert keeper.keep(number) is None  # type: ignore[arg-type]
+    keeper.finish()
+    assert kept == [0, 3, 5]
+    assert keeper.usable and kept == [0, 3, 5, 7]
+    assert keeper.usable and kept == [0, 3, 5, 7]
+    now = 109.4
+    keeper.keep(8)  # type: ignore[arg-type]
+    keeper.remove()
+    assert kept == [0, 3, 5, 7] and not keeper.usable

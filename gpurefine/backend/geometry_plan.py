@@ -68,17 +68,19 @@ def _row_pairs(rows: I32) -> I32:
 
 
 def _by_owner(owner_of_row: I32, n: int) -> tuple[I32, I32]:
-    """Start (n + 1,) and order of rows grouped by owner."""
+    """Start (n + 1,) and order of rows grouped by owner; rows that nobody owns are left out."""
+    owned = owner_of_row >= 0
     start = np.zeros(n + 1, np.int32)
-    np.cumsum(np.bincount(owner_of_row, minlength=n), out=start[1:])
-    return start, np.argsort(owner_of_row, kind="stable").astype(np.int32)
+    np.cumsum(np.bincount(owner_of_row[owned], minlength=n), out=start[1:])
+    order = np.argsort(owner_of_row, kind="stable").astype(np.int32)
+    return start, order[len(owned) - np.count_nonzero(owned) :]
 
 
 def _collect(entries: I32, owner_of_row: I32, n: int, pairs: I32) -> tuple[I32, I32]:
     """Group the row pairs by block: diagonal i at i, pair s at n + s; the lower triangle is dropped."""
     i = owner_of_row[entries[:, 0]].astype(np.int64)
     j = owner_of_row[entries[:, 1]].astype(np.int64)
-    keep = i <= j
+    keep = (i <= j) & (i >= 0)
     entries, i, j = entries[keep], i[keep], j[keep]
     block = i.copy()
     off = i < j

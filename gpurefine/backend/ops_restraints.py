@@ -86,12 +86,12 @@ class GeometryPlan:
 
     Attributes:
         terms: the restraints.
-        owner: (n,) int32, the atom that takes the derivative of each atom.
+        owner: (n,) int32, the atom that takes the derivative of each atom; −1 for one that stands still.
         pairs: (m, 2) int32 sorted owner pairs i < j of the off-diagonal blocks.
         bent, linear: indices of the angles of either treatment.
         row_residual: (n_row,) int32, the residual of each row.
         row_start: (n + 1,) int32; rows ``row_order[row_start[i]:row_start[i + 1]]`` belong to owner i.
-        row_order: (n_row,) int32.
+        row_order: int32, the rows that somebody owns.
         block_start: (n + m + 1,) int32: block k < n is diagonal k, block n + s is ``pairs[s]``; it collects
             J̃_a J̃_bᵀ over a, b = ``block_rows[block_start[k]:block_start[k + 1]]``.
         block_rows: (n_entry, 2) int32 rows.

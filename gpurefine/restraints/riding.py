@@ -49,16 +49,17 @@ class HydrogenIdealiser:
         self._backend = backend
         n = topology.n_atoms
         terms = geometry_terms(with_hydrogens(topology), no_symmetry())
-        pairs = term_pairs(terms)
-        pattern = BlockPattern.from_pairs(
-            n, np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
-        )
+        first, second = (np.concatenate(part) for part in zip(*term_pairs(terms), strict=True))
+        moves = riding(topology)
+        both = moves[first] & moves[second]
+        pattern = BlockPattern.from_pairs(n, first[both], second[both])
         self._n_off = len(pattern.pairs)
-        self._plan = backend.plan_geometry(terms, np.arange(n, dtype=np.int32), pattern.pairs)
+        owner = np.where(moves, np.arange(n), -1).astype(np.int32)
+        self._plan = backend.plan_geometry(terms, owner, pattern.pairs)
         self._system = HydrogenSystem(
             tuple(_sibling_groups(topology, pattern)), DAMPING, FLOOR, SHIFT_MAX, HALVINGS, CONVERGED
         )
-        self._any = bool(riding(topology).any())
+        self._any = bool(moves.any())
 
     def idealise(self, xyz: F64, n_iterations: int = 20) -> F64:
         """``xyz`` (n, 3) Å with hydrogens moved downhill until shifts are below 0.005 Å or iterations run out."""

@@ -7,8 +7,11 @@ from typing import Any
 import gemmi
 import numpy as np
 import pytest
+import shim_device
 
 from gpurefine.backend import create
+from gpurefine.backend.blocks import BlockPattern
+from gpurefine.backend.cuda.restraints import RestraintOps
 from gpurefine.config import ChemistryOptions
 from gpurefine.constants import EIGHT_PI2
 from gpurefine.io.symmetry import crystal_from_gemmi
@@ -17,6 +20,7 @@ from gpurefine.model.special import find_special_positions
 from gpurefine.model.tensors import TRACE
 from gpurefine.restraints.adp import AdpRestraints
 from gpurefine.restraints.adp_tensors import TensorRestraints
+from gpurefine.restraints.arrays import geometry_terms, no_symmetry, term_pairs
 from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
 from gpurefine.restraints.riding import idealise_hydrogens
@@ -94,3 +98,33 @@ def test_same_bits_again_and_with_other_thread_counts(real: tuple[Any, Any]) -> 
     for name, expected in one.items():
         assert np.array_equal(expected, two[name]), name
         assert np.array_equal(expected, again[name]), name
+
+
+@pytest.mark.parametrize("name", ["reference", "cpu", "cuda"])
+def test_atoms_that_stand_still_take_nothing(real: tuple[Any, Any], name: str) -> None:
+    """Gradient and blocks of the others are those of all atoms moving."""
+    if name == "cuda" and shim_device.compiler() is None:
+        pytest.skip("g++ is not installed")
+    ops: Any = RestraintOps(shim_device.ShimDevice()) if name == "cuda" else create(name, 2)
+    model = real[0]
+    n, xyz, moves = len(model.atoms), model.atoms.xyz, model.atoms.is_hydrogen
+    terms = geometry_terms(model.topology, no_symmetry())
+    first, second = (np.concatenate(part) for part in zip(*term_pairs(terms), strict=True))
+    made = []
+    for owner, keep in (
+        (np.arange(n), first >= 0),
+        (np.where(moves, np.arange(n), -1), moves[first] & moves[second]),
+    ):
+        pairs = BlockPattern.from_pairs(n, first[keep], second[keep]).pairs
+        plan = ops.plan_geometry(terms, owner.astype(np.int32), pairs)
+        gradient, diagonal, off = np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros((len(pairs), 3, 3))
+        value = np.asarray(ops.geometry(plan, xyz, gradient, diagonal, off))
+        made.append((value, gradient, diagonal, off, pairs))
+    (value, gradient, diagonal, off, pairs), some = made
+    both = moves[pairs].all(axis=1)
+    assert 0 < len(some[4]) < len(pairs) and np.array_equal(some[4], pairs[both])
+    np.testing.assert_array_equal(some[0], value)
+    assert not some[1][~moves].any() and not some[2][~moves].any() and gradient[~moves].any()
+    np.testing.assert_array_equal(some[1][moves], gradient[moves])
+    np.testing.assert_array_equal(some[2][moves], diagonal[moves])
+    np.testing.assert_array_equal(some[3], off[both])

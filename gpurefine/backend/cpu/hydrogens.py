@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ops_restraints import F64, GeometryPlan, HydrogenSystem
 from .jit import njit
+from .memory import empty
 from .restraints import RestraintOps
 from .rows import Array
 
@@ -77,27 +78,43 @@ class HydrogenOps(RestraintOps):
     """See :class:`gpurefine.backend.ops_restraints.HydrogenSolver`."""
 
     def relax_hydrogens(self, plan: GeometryPlan, system: HydrogenSystem, xyz: F64, n_iterations: int) -> F64:
-        """``xyz`` (n, 3) Å with hydrogens moved downhill; each iteration's values are those its search has found."""
+        """``xyz`` (n, 3) Å with hydrogens moved downhill.
+
+        A shift nearly always lowers the value, so derivatives are computed where it is tried, if another is to follow.
+        """
         n, x = len(xyz), xyz.copy()
-        # new memory would be given page by page, which takes two threads as long as one
-        gradient, shift = np.empty((n, 3)), np.empty((n, 3))
-        diagonal, off = np.empty((n, 3, 3)), np.empty((max(len(plan.pairs), 1), 3, 3))
-        for _ in range(n_iterations):
+        gradient, shift = empty("hydrogens.gradient", (n, 3), float), empty("hydrogens.shift", (n, 3), float)
+        diagonal = empty("hydrogens.diagonal", (n, 3, 3), float)
+        off = empty("hydrogens.off", (max(len(plan.pairs), 1), 3, 3), float)
+
+        def value(at: F64, derivatives: bool) -> float:
+            if derivatives:
+                return float(self._geometry(plan, at, gradient, diagonal, off, False).sum())
+            return float(self._geometry(plan, at, None, None, None, False).sum())
+
+        here = value(x, True) if n_iterations > 0 else 0.0
+        for iteration in range(n_iterations):
             shift.fill(0.0)
-            value = float(self._geometry(plan, x, gradient, diagonal, off, False).sum())
             for members, slots in system.groups:
                 self.use(0.5 * members.size)
                 sibling_shifts(
                     members, slots, gradient, diagonal, off, system.damping, system.floor, system.longest, shift
                 )
-            largest = float(np.sqrt((shift**2).sum(axis=1).max()))
+            is_last = iteration + 1 == n_iterations or _longest(shift) < system.converged
             for _halving in range(system.halvings):
-                if float(self.geometry(plan, x + shift, None, None, None).sum()) <= value:
-                    x = x + shift
+                tried = x + shift
+                there = value(tried, not is_last)
+                if there <= here:
+                    x, here = tried, there
                     break
-                shift *= 0.5
+                np.multiply(shift, 0.5, out=shift)
             else:
                 break
-            if largest < system.converged:
+            if is_last:
                 break
         return x
+
+
+def _longest(shift: F64) -> float:
+    """The length of the longest of ``shift`` (n, 3) Å."""
+    return float(np.sqrt((shift**2).sum(axis=1).max()))

@@ -9,8 +9,9 @@ from ..ops_restraints import F64, I32
 
 
 def add_gradient(z: F64, rows: F64, owner: I32, gradient: F64) -> None:
-    """Add Σ z J̃ to ``gradient`` (n, 3): z (m,), rows (m, k, 3), owner (m, k)."""
-    np.add.at(gradient, owner, z[:, None, None] * rows)
+    """Add Σ z J̃ to ``gradient`` (n, 3): z (m,), rows (m, k, 3), owner (m, k), −1 where nobody takes it."""
+    owned = owner >= 0
+    np.add.at(gradient, owner[owned], (z[:, None, None] * rows)[owned])
 
 
 def add_blocks(rows: F64, owner: I32, pairs: I32, diagonal: F64, off: F64) -> None:
@@ -21,9 +22,9 @@ def add_blocks(rows: F64, owner: I32, pairs: I32, diagonal: F64, off: F64) -> No
         for b in range(owner.shape[1]):
             i, j = owner[:, a], owner[:, b]
             block = rows[:, a, :, None] * rows[:, b, None, :]
-            same = i == j
+            same = (i == j) & (i >= 0)
             np.add.at(diagonal, i[same], block[same])
-            upper = i < j
+            upper = (i < j) & (i >= 0)
             wanted = i[upper].astype(np.int64) * n + j[upper]
             slot = np.searchsorted(key, wanted)
             if len(wanted) and (slot.max() >= len(key) or np.any(key[slot] != wanted)):
