@@ -119,10 +119,7 @@ class PairLister(Protocol):
 
 @runtime_checkable
 class PairRestrainer(Protocol):
-    """What a backend offers beside the table where neither lists of pairs nor terms need come to the host.
-
-    All give None for lists that are not this backend's; sums are read by ``np.asarray``.
-    """
+    """What a backend offers beside the table where lists of pairs need not come to the host."""
 
     def overlap_derivatives(
         self, pairs: Repulsions, xyz: F64, owner: I32, gradient: F64, curvature: bool
@@ -130,8 +127,17 @@ class PairRestrainer(Protocol):
         """Σ ½ z² of ``pairs`` (1,), their gradient added to ``gradient`` (n, 3), and what gives Gauss–Newton blocks.
 
         These may be asked for only with ``curvature``; their pattern is that of the owners of pairs that overlap.
+        None for lists that are not this backend's.
         """
         ...
+
+
+@runtime_checkable
+class RestraintSums(Protocol):
+    """What a backend offers beside the table for statistics.
+
+    Sums over lists are None where these are not the backend's; all are read by ``np.asarray``.
+    """
 
     def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: NDArray[np.int8], heavy: Flags) -> Any | None:
         """Of pairs of ``heavy`` atoms that overlap by kind (5, 4): count, Σ overlap², Σ z², Σ σ.
@@ -150,6 +156,11 @@ class PairRestrainer(Protocol):
         ``kinds`` (m,) of bonds, angles, torsions, chirals and plane members, −1 for those left out.
         """
         ...
+
+
+@runtime_checkable
+class TensorSums(Protocol):
+    """The same for restraints on tensors."""
 
     def tensor_sums(self, terms: TensorTerms, u: F64) -> Any | None:
         """Of restraints with a weight by kind of tensor restraint (3, 4): count, Σ deviation², Σ z², Σ σ."""

@@ -10,7 +10,7 @@ from .blocks import BlockMatrix, BlockPattern
 from .ops import Backend, SystemSolver
 from .ops_adp import TensorTerms
 from .ops_derivative import ScalePlace, SitePlan
-from .ops_pairs import BondedNeighbours, ContactClasses, PairLister, SimilarPairs
+from .ops_pairs import BondedNeighbours, ContactClasses, PairLister, RestraintSums, SimilarPairs
 from .ops_reflections import F64, Groups, PairSums, ScaleCurve
 from .ops_restraints import (
     ContactRules,
@@ -239,6 +239,10 @@ def _restraints(backend: Backend) -> None:
     backend.adp_divergence(
         _pair(4), np.full(4, 20.0), np.zeros(4), backend.new_blocks(4, 1), backend.new_blocks(1, 1),
     )
+    if isinstance(backend, RestraintSums):
+        backend.geometry_sums(plan, np.zeros(9, np.int8), 1, xyz)
+        backend.overlap_sums(repulsions, xyz, np.zeros(n, np.int8), rules.heavy)
+        backend.similarity_sums(_pair(4), np.full(4, 20.0))
 
 
 def _pair(n: int) -> SimilarPairs:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
-from ..backend.ops_pairs import BondedNeighbours, PairLister, PairRestrainer, SimilarPairs, similar_weight
+from ..backend.ops_pairs import BondedNeighbours, PairLister, RestraintSums, SimilarPairs, similar_weight
 from ..backend.ops_restraints import Contacts, RestraintOps
 from ..errors import NumericalError
 from ..model.crystal import Crystal
@@ -197,7 +197,7 @@ class AdpRestraints:
     def deviation_sums(self, b_iso: F64) -> Any:
         """Of pairs with a weight (1, 4) at ``b_iso`` (n,) Å²: count, Σ (B₁ − B₂)², Σ z², Σ σ."""
         both = self._total(b_iso)
-        if isinstance(self._backend, PairRestrainer):
+        if isinstance(self._backend, RestraintSums):
             sums = self._backend.similarity_sums(self.pairs, both)
             if sums is not None:
                 return sums

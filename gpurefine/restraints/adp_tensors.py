@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..backend.blocks import BlockMatrix
 from ..backend.gaussians import full_tensors
 from ..backend.ops_adp import TENSOR_KINDS, AdpOps, TensorTerms
-from ..backend.ops_pairs import PairRestrainer
+from ..backend.ops_pairs import TensorSums
 from ..errors import NumericalError
 from ..model.special import SpecialPositions
 from ..model.tensors import tensor_rotation
@@ -95,7 +95,7 @@ class TensorRestraints:
 
         A similarity's deviation is √(KL/3), which for isotropic tensors is |B₁ − B₂|/√(B₁B₂).
         """
-        if isinstance(self._backend, PairRestrainer):
+        if isinstance(self._backend, TensorSums):
             sums = self._backend.tensor_sums(self.terms, u)
             if sums is not None:
                 return sums

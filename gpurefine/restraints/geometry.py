@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
-from ..backend.ops_pairs import PairRestrainer
+from ..backend.ops_pairs import RestraintSums
 from ..backend.ops_restraints import KINDS, GeometryResiduals, RestraintOps
 from ..errors import ChemistryError
 from ..model.crystal import Crystal
@@ -79,7 +79,7 @@ class GeometryRestraints:
         ``kinds`` gives the kind (m,) of every bond, angle, torsion, chiral and plane member, −1 for those left out; it
         is called once.
         """
-        if not isinstance(self._backend, PairRestrainer):
+        if not isinstance(self._backend, RestraintSums):
             return None
         if self._kinds is None:
             self._kinds = kinds()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.blocks import BlockMatrix, BlockPattern
-from ..backend.ops_pairs import PairLister, PairRestrainer
+from ..backend.ops_pairs import PairLister, PairRestrainer, RestraintSums
 from ..backend.ops_restraints import ContactRules, Contacts, Repulsions, RestraintOps
 from ..errors import ChemistryError, NumericalError
 from ..model.crystal import Crystal
@@ -111,8 +111,8 @@ class NonbondedRestraints:
         return z * pairs.sigma
 
     def overlap_sums(self, xyz: F64) -> Any | None:
-        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; None where the pairs are the host's."""
-        if not isinstance(self._backend, PairRestrainer):
+        """See :class:`gpurefine.backend.ops_pairs.RestraintSums`; None where the pairs are the host's."""
+        if not isinstance(self._backend, RestraintSums):
             return None
         return self._backend.overlap_sums(self._listed(), xyz, self._kind, self._rules.heavy)
 

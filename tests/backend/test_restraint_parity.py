@@ -24,6 +24,7 @@ from gpurefine.restraints.arrays import geometry_terms, no_symmetry, term_pairs
 from gpurefine.restraints.geometry import GeometryRestraints
 from gpurefine.restraints.nonbonded import NonbondedRestraints
 from gpurefine.restraints.riding import idealise_hydrogens
+from gpurefine.restraints.statistics import COVALENT_KINDS, OVERLAP_KINDS, restraint_statistics
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,12 @@ def evaluate(model: Any, box: Any, ops: Any) -> dict[str, Any]:
     for kind in ("bond", "angle", "torsion", "chiral"):
         result[kind] = getattr(residuals, kind)
     result["plane"] = np.abs(residuals.plane)
+    records = {r.kind: r for r in restraint_statistics(xyz, model.topology, geometry, nonbonded, adp, b)}
+    for kind in (*(name for name, _ in COVALENT_KINDS), *OVERLAP_KINDS, "adp"):
+        if kind in records:
+            r = records[kind]
+            result["statistics of " + kind] = np.array([r.count, r.rmsd, r.rmsz, r.mean_sigma])
+    assert len(records) > 10
     result["riding"] = idealise_hydrogens(xyz, model.topology, ops, 5)
     return result
 
@@ -84,6 +91,7 @@ def test_compiled_against_reference(real: tuple[Any, Any]) -> None:
     cpu = evaluate(model, box, create("cpu", 2))
     reference = evaluate(model, box, create("reference", 2))
     assert len(reference["contacts"]) > 10000
+    assert cpu.keys() == reference.keys()
     for name, expected in reference.items():
         assert cpu[name].shape == expected.shape, name
         scale = float(np.abs(expected).max())

@@ -10,8 +10,8 @@ import numpy as np
 from ..ops_restraints import F64, GeometryPlan, HydrogenSystem
 from .jit import njit
 from .memory import empty
-from .restraints import RestraintOps
 from .rows import Array
+from .statistics import StatisticsOps
 
 
 @njit()
@@ -74,7 +74,7 @@ def sibling_shifts(
                 shift[members[g, a], x] = factor * right[3 * a + x] if solved else 0.0
 
 
-class HydrogenOps(RestraintOps):
+class HydrogenOps(StatisticsOps):
     """See :class:`gpurefine.backend.ops_restraints.HydrogenSolver`."""
 
     def relax_hydrogens(self, plan: GeometryPlan, system: HydrogenSystem, xyz: F64, n_iterations: int) -> F64:

@@ -57,7 +57,7 @@ class AdpOps(SimilarityOps):
         return values
 
     def tensor_sums(self, terms: TensorTerms, u: F64) -> Any | None:
-        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
+        """See :class:`gpurefine.backend.ops_pairs.TensorSums`; for lists of the device."""
         if not isinstance(terms.pairs, DeviceSimilarPairs):
             return None
         m = 2 * len(terms.pairs) + len(u)

@@ -136,7 +136,7 @@ class GeometryOps(StatisticsOps):
         )
 
     def geometry_sums(self, plan: GeometryPlan, kinds: I8, n_kind: int, xyz: F64) -> Any:
-        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`."""
+        """See :class:`gpurefine.backend.ops_pairs.RestraintSums`."""
         d, n_angle = self._geometry_on_device(plan), len(plan.terms.angle_ideal)
         there = self.kept("geometry.kinds", lambda: self._statistics(plan, d, kinds), plan, kinds)
         where = self.send("geometry.xyz", xyz, np.float64)

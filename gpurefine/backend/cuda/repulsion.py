@@ -80,7 +80,7 @@ class RepulsionOps(StatisticsOps):
         return told.first(1), matrix
 
     def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: Any, heavy: Flags) -> Any | None:
-        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
+        """See :class:`gpurefine.backend.ops_pairs.RestraintSums`; for lists of the device."""
         if not isinstance(pairs, DeviceRepulsions):
             return None
         k, p = len(pairs), self._pairs_on_device(pairs)

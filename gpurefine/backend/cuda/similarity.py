@@ -43,7 +43,7 @@ class SimilarityOps(StatisticsOps):
         return value
 
     def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> Any | None:
-        """See :class:`gpurefine.backend.ops_pairs.PairRestrainer`; for lists of the device."""
+        """See :class:`gpurefine.backend.ops_pairs.RestraintSums`; for lists of the device."""
         if not isinstance(pairs, DeviceSimilarPairs):
             return None
         k = len(pairs)

@@ -1,0 +1,117 @@
+"""Sums over restraints for the statistics of a cycle, compiled by numba."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange
+
+from ..ops_pairs import SimilarPairs
+from ..ops_restraints import F64, I8, I32, Flags, GeometryPlan, Repulsions
+from .geometry_terms import bent_terms
+from .jit import njit
+from .restraints import RestraintOps
+
+CHUNKS = 16
+"""Partial sums: their number is fixed, so that the result has the same bits for any number of threads."""
+
+BARE, THROUGH_SYMMETRY, OVERLAP_KINDS = 4, 4, 5
+"""Kind of a contact that counts as one of kind 0, number of those through symmetry, and how many there are."""
+
+
+@njit(cache=True, parallel=True)
+def _sum_terms(z: F64, sigma: F64, kind: I8, sums: F64) -> None:
+    """Add count, Σ (zσ)², Σ z² and Σ σ of terms (m,) by kind, none where it is negative, to ``sums`` (CHUNKS, n, 4)."""
+    m = len(z)
+    for chunk in prange(CHUNKS):
+        for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
+            if kind[k] >= 0:
+                out = sums[chunk, kind[k]]
+                out[0] += 1.0
+                out[1] += (z[k] * sigma[k]) ** 2
+                out[2] += z[k] ** 2
+                out[3] += sigma[k]
+
+
+@njit(cache=True, parallel=True)
+def _sum_planes(member: F64, plane: I32, sigma: F64, kind: I8, sums: F64) -> None:
+    """The same for members (m, 3) of planes, their distance first and σ (n_plane,) that of the plane."""
+    m = len(member)
+    for chunk in prange(CHUNKS):
+        for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
+            if kind[k] >= 0:
+                out, s = sums[chunk, kind[k]], sigma[plane[k]]
+                out[0] += 1.0
+                out[1] += member[k, 0] ** 2
+                out[2] += (member[k, 0] / s) ** 2
+                out[3] += s
+
+
+@njit(cache=True, parallel=True)
+def _sum_overlaps(
+    z: F64, sigma: F64, first: I32, second: I32, op: I32, shift: I32, kind: I8, heavy: Flags, sums: F64
+) -> None:
+    """The same for pairs of heavy atoms that overlap."""
+    m = len(z)
+    for chunk in prange(CHUNKS):
+        for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
+            if z[k] > 0.0 and heavy[first[k]] and heavy[second[k]]:
+                which = 0 if kind[k] == BARE else kind[k]
+                if op[k] != 0 or shift[k, 0] != 0 or shift[k, 1] != 0 or shift[k, 2] != 0:
+                    which = THROUGH_SYMMETRY
+                out = sums[chunk, which]
+                out[0] += 1.0
+                out[1] += (z[k] * sigma[k]) ** 2
+                out[2] += z[k] ** 2
+                out[3] += sigma[k]
+
+
+@njit(cache=True, parallel=True)
+def _sum_similar(first: I32, second: I32, weight: F64, b_iso: F64, sums: F64) -> None:
+    """Count, Σ (B₁ − B₂)², Σ z² and Σ σ of pairs with a weight w: σ² = B₁B₂/w; sums (CHUNKS, 4)."""
+    m = len(weight)
+    for chunk in prange(CHUNKS):
+        out = sums[chunk]
+        for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
+            if weight[k] > 0.0:
+                p, q = b_iso[first[k]], b_iso[second[k]]
+                variance, square = p * q / weight[k], (p - q) ** 2
+                out[0] += 1.0
+                out[1] += square
+                out[2] += square / variance
+                out[3] += math.sqrt(variance)
+
+
+class StatisticsOps(RestraintOps):
+    """See :class:`gpurefine.backend.ops_pairs.RestraintSums`."""
+
+    def geometry_sums(self, plan: GeometryPlan, kinds: I8, n_kind: int, xyz: F64) -> F64:
+        """Of covalent restraints by kind."""
+        t, z = plan.terms, plan.z
+        self.use(0.02 * len(plan.jacobian))
+        e0, _, e2, e3, e4 = self._fill(plan, xyz, False)
+        angle, every = np.empty(len(t.angle_ideal)), np.arange(len(t.angle_ideal), dtype=np.int32)
+        bent_terms(xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, every, angle, plan.jacobian, 0, False)
+        sums, at = np.zeros((CHUNKS, n_kind, 4)), 0
+        for values, sigma in (
+            (z[:e0], t.bond_sigma), (angle, t.angle_sigma), (z[e2:e3], t.torsion_sigma), (z[e3:e4], t.chiral_sigma)
+        ):
+            _sum_terms(values, sigma, kinds[at : at + len(values)], sums)
+            at += len(values)
+        _sum_planes(plan.member, plan.member_plane, t.plane_sigma, kinds[at:], sums)
+        return np.asarray(sums.sum(axis=0))
+
+    def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: I8, heavy: Flags) -> F64:
+        """Of pairs that overlap by kind."""
+        z, sums = np.empty(len(pairs)), np.zeros((CHUNKS, OVERLAP_KINDS, 4))
+        self.repulsion(pairs, xyz, z)
+        _sum_overlaps(z, pairs.sigma, pairs.first, pairs.second, pairs.op, pairs.shift, kind, heavy, sums)
+        return np.asarray(sums.sum(axis=0))
+
+    def similarity_sums(self, pairs: SimilarPairs, b_iso: F64) -> F64:
+        """Of pairs with a weight."""
+        sums = np.zeros((CHUNKS, 4))
+        self.use(0.01 * len(pairs))
+        _sum_similar(pairs.first, pairs.second, pairs.weight, b_iso, sums)
+        return np.asarray(sums.sum(axis=0, keepdims=True))
