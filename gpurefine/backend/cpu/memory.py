@@ -23,6 +23,9 @@ _FREE = 3
 PIECES = 8
 """Parts in which an array is filled."""
 
+LARGE = 1 << 25
+"""Bytes from which a second thread helps to fill an array; it takes as long to wake as a smaller one to fill."""
+
 
 def release() -> None:
     """Let go of the arrays that are kept for this thread."""
@@ -52,5 +55,8 @@ def zeros(what: str, shape: tuple[int, ...], dtype: Any, threads: int) -> NDArra
 def converted(what: str, values: NDArray[Any], dtype: Any, threads: int) -> NDArray[Any]:
     """The same filled with ``values`` by ``threads``."""
     array, n = empty(what, values.shape, dtype), len(values)
+    if array.nbytes < LARGE:
+        np.copyto(array, values)
+        return array
     in_chunks(lambda part: np.copyto(array[part], values[part]), n, -(-n // PIECES), threads)
     return array
