@@ -9,6 +9,7 @@ from numba import prange
 
 from ..ops_restraints import F64, I32
 from .jit import njit
+from .planes import add_plane_block, add_plane_gradient
 
 
 @njit(cache=True, error_model="numpy")
@@ -21,8 +22,11 @@ def half_squares(z: F64, begin: int, end: int) -> float:
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def gather_gradient(start: I32, order: I32, row_residual: I32, z: F64, jacobian: F64, add: bool, gradient: F64) -> None:
-    """Σ z J̃ over the rows of each atom, added to ``gradient`` (n, 3) or written there."""
+def gather_gradient(
+    start: I32, order: I32, row_residual: I32, z: F64, jacobian: F64, member_start: I32, member_order: I32,
+    member_plane: I32, frame: F64, member: F64, add: bool, gradient: F64,
+) -> None:
+    """Σ z J̃ over the rows of each atom and δ n/σ² over its planes, added to ``gradient`` (n, 3) or written there."""
     for i in prange(len(gradient)):
         x, y, w = 0.0, 0.0, 0.0
         for e in range(start[i], start[i + 1]):
@@ -36,10 +40,14 @@ def gather_gradient(start: I32, order: I32, row_residual: I32, z: F64, jacobian:
         gradient[i, 0] += x
         gradient[i, 1] += y
         gradient[i, 2] += w
+        add_plane_gradient(i, member_start, member_order, member_plane, frame, member, gradient)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, add: bool, diagonal: F64, off: F64) -> None:
+def gather_blocks(
+    start: I32, rows: I32, jacobian: F64, plane_start: I32, plane_members: I32, member_plane: I32, frame: F64,
+    member: F64, n: int, add: bool, diagonal: F64, off: F64,
+) -> None:
     """Σ J̃_a J̃_bᵀ of each block, added to ``diagonal`` (n, 3, 3) and ``off`` (m, 3, 3) or written there."""
     for b in prange(len(start) - 1):
         b00, b01, b02 = 0.0, 0.0, 0.0
@@ -73,3 +81,4 @@ def gather_blocks(start: I32, rows: I32, jacobian: F64, n: int, add: bool, diago
         block[2, 0] += b20
         block[2, 1] += b21
         block[2, 2] += b22
+        add_plane_block(k, plane_start, plane_members, member_plane, frame, member, block)

@@ -1,13 +1,12 @@
 """Residuals z and their derivatives J̃ of bonds, angles, torsions and chirals, compiled by numba.
 
-Formulas: :mod:`gpurefine.backend.reference.bonds_angles` and ``torsions_chirals``.
+Each function does the terms ``begin`` … ``end`` − 1; :mod:`.covalent` shares them out.  Formulas:
+:mod:`gpurefine.backend.reference.bonds_angles` and ``torsions_chirals``.
 """
 
 from __future__ import annotations
 
 import math
-
-from numba import prange
 
 from ..ops_restraints import F64, I32, Flags
 from .jit import njit
@@ -17,13 +16,13 @@ TINY2 = TINY * TINY
 CROSS2_MIN = 1e-4
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(error_model="numpy")
 def bond_terms(
-    xyz: F64, atoms: I32, ideal: F64, sigma: F64, op: I32, shift: I32, rotation: F64, translation: F64, orth: F64,
-    z: F64, jacobian: F64, row: int, derivative: bool,
+    begin: int, end: int, xyz: F64, atoms: I32, ideal: F64, sigma: F64, op: I32, shift: I32, rotation: F64,
+    translation: F64, orth: F64, z: F64, jacobian: F64, row: int, derivative: bool,
 ) -> None:
     """z (m,) = (|x₁ − x₂| − ideal)/σ and, if ``derivative``, two rows a bond from ``row`` on."""
-    for t in prange(len(atoms)):
+    for t in range(begin, end):
         i, j = atoms[t, 0], atoms[t, 1]
         own = op[t] == 0 and shift[t, 0] == 0 and shift[t, 1] == 0 and shift[t, 2] == 0
         x, y, w = xyz[j, 0], xyz[j, 1], xyz[j, 2]
@@ -53,12 +52,13 @@ def bond_terms(
                     jacobian[a + 1, c] = -(r[0, c] * dx + r[1, c] * dy + r[2, c] * dw)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(error_model="numpy")
 def bent_terms(
-    xyz: F64, atoms: I32, ideal: F64, sigma: F64, bent: I32, z: F64, jacobian: F64, row: int, derivative: bool
+    begin: int, end: int, xyz: F64, atoms: I32, ideal: F64, sigma: F64, bent: I32, z: F64, jacobian: F64, row: int,
+    derivative: bool,
 ) -> None:
     """z (m,) = (angle − ideal)/σ and three rows an angle."""
-    for k in prange(len(bent)):
+    for k in range(begin, end):
         t = bent[k]
         i, j, m = atoms[t, 0], atoms[t, 1], atoms[t, 2]
         ax, ay, az = xyz[i, 0] - xyz[j, 0], xyz[i, 1] - xyz[j, 1], xyz[i, 2] - xyz[j, 2]
@@ -80,12 +80,13 @@ def bent_terms(
             jacobian[r + 2, 0], jacobian[r + 2, 1], jacobian[r + 2, 2] = hx, hy, hz
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def linear_terms(
-    xyz: F64, atoms: I32, sigma: F64, linear: I32, z: F64, jacobian: F64, row: int, derivative: bool
+    begin: int, end: int, xyz: F64, atoms: I32, sigma: F64, linear: I32, z: F64, jacobian: F64, row: int,
+    derivative: bool,
 ) -> None:
     """z (3 m,) = (v̂₁ + v̂₂)/σ and three rows for each of its components."""
-    for k in range(len(linear)):
+    for k in range(begin, end):
         t = linear[k]
         i, j, m = atoms[t, 0], atoms[t, 1], atoms[t, 2]
         ax, ay, az = xyz[i, 0] - xyz[j, 0], xyz[i, 1] - xyz[j, 1], xyz[i, 2] - xyz[j, 2]
@@ -104,13 +105,14 @@ def linear_terms(
                     jacobian[r, e], jacobian[r + 1, e], jacobian[r + 2, e] = g, -g - h, h
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(error_model="numpy")
 def torsion_terms(
-    xyz: F64, atoms: I32, ideal: F64, sigma: F64, period: I32, z: F64, jacobian: F64, row: int, derivative: bool
+    begin: int, end: int, xyz: F64, atoms: I32, ideal: F64, sigma: F64, period: I32, z: F64, jacobian: F64, row: int,
+    derivative: bool,
 ) -> None:
     """z (m,) = (torsion − nearest ideal)/σ and four rows a torsion."""
     two_pi = 2.0 * math.pi
-    for t in prange(len(atoms)):
+    for t in range(begin, end):
         i, j, k, m = atoms[t, 0], atoms[t, 1], atoms[t, 2], atoms[t, 3]
         fx, fy, fz = xyz[i, 0] - xyz[j, 0], xyz[i, 1] - xyz[j, 1], xyz[i, 2] - xyz[j, 2]
         gx, gy, gz = xyz[j, 0] - xyz[k, 0], xyz[j, 1] - xyz[k, 1], xyz[j, 2] - xyz[k, 2]
@@ -148,12 +150,13 @@ def torsion_terms(
                 jacobian[r + 3, c] = last
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(error_model="numpy")
 def chiral_terms(
-    xyz: F64, atoms: I32, ideal: F64, sigma: F64, both: Flags, z: F64, jacobian: F64, row: int, derivative: bool
+    begin: int, end: int, xyz: F64, atoms: I32, ideal: F64, sigma: F64, both: Flags, z: F64, jacobian: F64, row: int,
+    derivative: bool,
 ) -> None:
     """z (m,) = (chiral volume − ideal)/σ and four rows a centre."""
-    for t in prange(len(atoms)):
+    for t in range(begin, end):
         o, i, j, k = atoms[t, 0], atoms[t, 1], atoms[t, 2], atoms[t, 3]
         ax, ay, az = xyz[i, 0] - xyz[o, 0], xyz[i, 1] - xyz[o, 1], xyz[i, 2] - xyz[o, 2]
         bx, by, bz = xyz[j, 0] - xyz[o, 0], xyz[j, 1] - xyz[o, 1], xyz[j, 2] - xyz[o, 2]

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from ..ops_restraints import F64, I32
 from .jit import njit
@@ -25,7 +24,7 @@ from .jit import njit
 GAP_MIN = 1e-6
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def eigen3(a: F64, v: F64) -> None:
     """Jacobi: eigenvalues (left on the diagonal of ``a``) and eigenvectors (columns of ``v``) of a symmetric (3, 3)."""
     for i in range(3):
@@ -63,10 +62,16 @@ def eigen3(a: F64, v: F64) -> None:
                     v[k, q] = s * vp + c * vq
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def plane_frames(xyz: F64, start: I32, atoms: I32, sigma: F64, frame: F64, member: F64) -> None:
-    """Fill ``frame`` (n_plane, 16): n, e₁, e₂, 1/(λ₀ − λ_m), λ_m, 1/σ², 1/N, ½ Σ δ²/σ² and ``member``: δ, c₁, c₂."""
-    for p in prange(len(sigma)):
+@njit(error_model="numpy")
+def plane_frames(
+    first_plane: int, last_plane: int, xyz: F64, start: I32, atoms: I32, sigma: F64, frame: F64, member: F64
+) -> None:
+    """Fill ``frame`` (n_plane, 16): n, e₁, e₂, 1/(λ₀ − λ_m), λ_m, 1/σ², 1/N, ½ Σ δ²/σ² and ``member``: δ, c₁, c₂.
+
+    Does the planes ``first_plane`` … ``last_plane`` − 1.
+    """
+    a, v = np.empty((3, 3)), np.empty((3, 3))
+    for p in range(first_plane, last_plane):
         begin, end = start[p], start[p + 1]
         count = end - begin
         cx, cy, cz = 0.0, 0.0, 0.0
@@ -75,8 +80,9 @@ def plane_frames(xyz: F64, start: I32, atoms: I32, sigma: F64, frame: F64, membe
             cy += xyz[atoms[k], 1]
             cz += xyz[atoms[k], 2]
         cx, cy, cz = cx / count, cy / count, cz / count
-        a = np.zeros((3, 3))
-        v = np.empty((3, 3))
+        for c in range(3):
+            for d in range(c, 3):
+                a[c, d] = 0.0
         for k in range(begin, end):
             x, y, z = xyz[atoms[k], 0] - cx, xyz[atoms[k], 1] - cy, xyz[atoms[k], 2] - cz
             a[0, 0] += x * x
@@ -111,50 +117,41 @@ def plane_frames(xyz: F64, start: I32, atoms: I32, sigma: F64, frame: F64, membe
         frame[p, 15] = 0.5 * w * total
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def gather_plane_gradient(
-    start: I32, order: I32, member_plane: I32, frame: F64, member: F64, gradient: F64
+@njit(error_model="numpy")
+def add_plane_gradient(
+    i: int, start: I32, order: I32, member_plane: I32, frame: F64, member: F64, gradient: F64
 ) -> None:
-    """Add δ n/σ² of the members that each atom owns to ``gradient`` (n, 3)."""
-    for i in prange(len(gradient)):
-        for e in range(start[i], start[i + 1]):
-            k = order[e]
-            p = member_plane[k]
-            f = frame[p, 13] * member[k, 0]
-            gradient[i, 0] += f * frame[p, 0]
-            gradient[i, 1] += f * frame[p, 1]
-            gradient[i, 2] += f * frame[p, 2]
+    """Add δ n/σ² of the members that atom ``i`` owns to its row of ``gradient`` (n, 3)."""
+    for e in range(start[i], start[i + 1]):
+        k = order[e]
+        p = member_plane[k]
+        f = frame[p, 13] * member[k, 0]
+        gradient[i, 0] += f * frame[p, 0]
+        gradient[i, 1] += f * frame[p, 1]
+        gradient[i, 2] += f * frame[p, 2]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def gather_plane_blocks(
-    start: I32, members: I32, member_plane: I32, frame: F64, member: F64, n: int, diagonal: F64, off: F64
+@njit(error_model="numpy")
+def add_plane_block(
+    b: int, start: I32, members: I32, member_plane: I32, frame: F64, member: F64, block: F64
 ) -> None:
-    """Add the Gauss–Newton blocks of all member pairs to ``diagonal`` (n, 3, 3) and ``off`` (m, 3, 3)."""
-    for b in prange(len(start) - 1):
-        if start[b] == start[b + 1]:
-            continue
-        block = np.zeros((3, 3))
-        for e in range(start[b], start[b + 1]):
-            row, col = members[e, 0], members[e, 1]
-            p = member_plane[row]
-            w = frame[p, 13]
-            base = w * ((1.0 if row == col else 0.0) - frame[p, 14])
+    """Add what the member pairs of block ``b`` make of it to ``block`` (3, 3)."""
+    for e in range(start[b], start[b + 1]):
+        row, col = members[e, 0], members[e, 1]
+        p = member_plane[row]
+        w = frame[p, 13]
+        base = w * ((1.0 if row == col else 0.0) - frame[p, 14])
+        for r in range(3):
+            for c in range(3):
+                block[r, c] += base * frame[p, r] * frame[p, c]
+        for m in range(2):
+            g, lam = frame[p, 9 + m], w * frame[p, 11 + m]
+            cl, ck = member[row, 1 + m], member[col, 1 + m]
             for r in range(3):
+                nr = frame[p, r]
+                ql = g * (member[row, 0] * frame[p, 3 + 3 * m + r] + cl * nr)
+                left = w * cl * nr + lam * ql
+                right = w * ck * ql
                 for c in range(3):
-                    block[r, c] += base * frame[p, r] * frame[p, c]
-            for m in range(2):
-                g, lam = frame[p, 9 + m], w * frame[p, 11 + m]
-                cl, ck = member[row, 1 + m], member[col, 1 + m]
-                for r in range(3):
-                    nr = frame[p, r]
-                    ql = g * (member[row, 0] * frame[p, 3 + 3 * m + r] + cl * nr)
-                    left = w * cl * nr + lam * ql
-                    right = w * ck * ql
-                    for c in range(3):
-                        qk = g * (member[col, 0] * frame[p, 3 + 3 * m + c] + ck * frame[p, c])
-                        block[r, c] += left * qk + right * frame[p, c]
-        if b < n:
-            diagonal[b] += block
-        else:
-            off[b - n] += block
+                    qk = g * (member[col, 0] * frame[p, 3 + 3 * m + c] + ck * frame[p, c])
+                    block[r, c] += left * qk + right * frame[p, c]

@@ -17,7 +17,7 @@ from ..ops_restraints import (
     Repulsions,
     SymmetryArrays,
 )
-from . import contacts, gather, geometry_terms, planes
+from . import contacts, covalent, gather
 from . import pairs as _pairs
 from .threads import Threads
 
@@ -56,75 +56,53 @@ class RestraintOps(Threads):
     ) -> F64:
         """The same, added to what the arrays hold or not."""
         self.use(0.02 * len(plan.jacobian))
-        ends = self._fill(plan, xyz, gradient is not None)
-        z = plan.z
-        values = np.array([
-            gather.half_squares(z, 0, ends[0]), gather.half_squares(z, ends[0], ends[2]),
-            gather.half_squares(z, ends[2], ends[3]), gather.half_squares(z, ends[3], ends[4]), plan.frame[:, 15].sum(),
-        ])
+        values = self._fill(plan, xyz, gradient is not None)
         if gradient is not None:
             gather.gather_gradient(
-                plan.row_start, plan.row_order, plan.row_residual, z, plan.jacobian, add, gradient
-            )
-            planes.gather_plane_gradient(
-                plan.member_start, plan.member_order, plan.member_plane, plan.frame, plan.member, gradient
+                plan.row_start, plan.row_order, plan.row_residual, plan.z, plan.jacobian, plan.member_start,
+                plan.member_order, plan.member_plane, plan.frame, plan.member, add, gradient,
             )
         if diagonal is not None and off is not None:
-            n = plan.terms.n_atoms
-            gather.gather_blocks(plan.block_start, plan.block_rows, plan.jacobian, n, add, diagonal, off)
-            planes.gather_plane_blocks(
-                plan.plane_block_start, plan.plane_block_members, plan.member_plane, plan.frame, plan.member, n,
-                diagonal, off,
+            gather.gather_blocks(
+                plan.block_start, plan.block_rows, plan.jacobian, plan.plane_block_start, plan.plane_block_members,
+                plan.member_plane, plan.frame, plan.member, plan.terms.n_atoms, add, diagonal, off,
             )
         return values
 
     def geometry_residuals(self, plan: GeometryPlan, xyz: F64) -> GeometryResiduals:
         """Observed minus ideal of every term."""
-        self.use(0.02 * len(plan.jacobian))
         t = plan.terms
-        ends = self._fill(plan, xyz, False)
-        z = plan.z
-        everything = np.arange(len(t.angle_ideal), dtype=np.int32)
-        angle = np.empty(len(everything))
-        geometry_terms.bent_terms(
-            xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, everything, angle, plan.jacobian, 0, False
-        )
+        bond, angle, torsion, chiral = self._covalent_residuals(plan, xyz)
         return GeometryResiduals(
-            bond=z[: ends[0]] * t.bond_sigma, angle=angle * t.angle_sigma,
-            torsion=z[ends[2] : ends[3]] * t.torsion_sigma, chiral=z[ends[3] : ends[4]] * t.chiral_sigma,
-            plane=plan.member[:, 0].copy(),
+            bond=bond * t.bond_sigma, angle=angle * t.angle_sigma, torsion=torsion * t.torsion_sigma,
+            chiral=chiral * t.chiral_sigma, plane=plan.member[:, 0].copy(),
         )
 
-    def _fill(self, plan: GeometryPlan, xyz: F64, derivative: bool) -> tuple[int, int, int, int, int]:
-        """Compute z (and J̃) of all terms; where each kind's residuals end."""
-        t, s, z, jac = plan.terms, plan.terms.symmetry, plan.z, plan.jacobian
-        n_bond, n_bent, n_linear = len(t.bond_ideal), len(plan.bent), len(plan.linear)
-        n_torsion, n_chiral = len(t.torsion_ideal), len(t.chiral_ideal)
-        e0 = n_bond
-        e1 = e0 + n_bent
-        e2 = e1 + 3 * n_linear
-        e3 = e2 + n_torsion
-        e4 = e3 + n_chiral
-        r1 = 2 * n_bond
-        r2 = r1 + 3 * n_bent
-        r3 = r2 + 9 * n_linear
-        r4 = r3 + 4 * n_torsion
-        geometry_terms.bond_terms(
+    def _covalent_residuals(self, plan: GeometryPlan, xyz: F64) -> tuple[F64, F64, F64, F64]:
+        """z of bonds, angles, torsions and chirals; distances from planes are left in ``plan.member``."""
+        t = plan.terms
+        self.use(0.02 * len(plan.jacobian))
+        self._fill(plan, xyz, False)
+        n_angle, n_torsion, n_chiral = len(t.angle_ideal), len(t.torsion_ideal), len(t.chiral_ideal)
+        angle, every = np.empty(n_angle), np.arange(n_angle, dtype=np.int32)
+        covalent.all_angles(xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, every, angle, plan.jacobian)
+        end = len(plan.z)
+        return (
+            plan.z[: len(t.bond_ideal)], angle, plan.z[end - n_chiral - n_torsion : end - n_chiral],
+            plan.z[end - n_chiral :],
+        )
+
+    def _fill(self, plan: GeometryPlan, xyz: F64, derivative: bool) -> F64:
+        """Compute z (and J̃) of all terms; ½ Σ z² of each kind (5,)."""
+        t, s, sums = plan.terms, plan.terms.symmetry, np.empty((covalent.CHUNKS, 5))
+        covalent.covalent_terms(
             xyz, t.bond_atoms, t.bond_ideal, t.bond_sigma, t.bond_op, t.bond_shift, s.rotation, s.translation, s.orth,
-            z[:e0], jac, 0, derivative,
+            t.angle_atoms, t.angle_ideal, t.angle_sigma, plan.bent, plan.linear, t.torsion_atoms, t.torsion_ideal,
+            t.torsion_sigma, t.torsion_period, t.chiral_atoms, t.chiral_ideal, t.chiral_sigma, t.chiral_both,
+            t.plane_start, t.plane_atoms, t.plane_sigma, plan.z, plan.jacobian, plan.frame, plan.member, derivative,
+            sums,
         )
-        geometry_terms.bent_terms(
-            xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, plan.bent, z[e0:e1], jac, r1, derivative
-        )
-        geometry_terms.linear_terms(xyz, t.angle_atoms, t.angle_sigma, plan.linear, z[e1:e2], jac, r2, derivative)
-        geometry_terms.torsion_terms(
-            xyz, t.torsion_atoms, t.torsion_ideal, t.torsion_sigma, t.torsion_period, z[e2:e3], jac, r3, derivative
-        )
-        geometry_terms.chiral_terms(
-            xyz, t.chiral_atoms, t.chiral_ideal, t.chiral_sigma, t.chiral_both, z[e3:e4], jac, r4, derivative
-        )
-        planes.plane_frames(xyz, t.plane_start, t.plane_atoms, t.plane_sigma, plan.frame, plan.member)
-        return e0, e1, e2, e3, e4
+        return np.asarray(0.5 * sums.sum(axis=0))
 
     def find_contacts(self, xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Contacts:
         """Contacts by cell list."""

@@ -9,7 +9,6 @@ from numba import prange
 
 from ..ops_pairs import SimilarPairs
 from ..ops_restraints import F64, I8, I32, Flags, GeometryPlan, Repulsions
-from .geometry_terms import bent_terms
 from .jit import njit
 from .restraints import RestraintOps
 
@@ -88,15 +87,10 @@ class StatisticsOps(RestraintOps):
 
     def geometry_sums(self, plan: GeometryPlan, kinds: I8, n_kind: int, xyz: F64) -> F64:
         """Of covalent restraints by kind."""
-        t, z = plan.terms, plan.z
-        self.use(0.02 * len(plan.jacobian))
-        e0, _, e2, e3, e4 = self._fill(plan, xyz, False)
-        angle, every = np.empty(len(t.angle_ideal)), np.arange(len(t.angle_ideal), dtype=np.int32)
-        bent_terms(xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, every, angle, plan.jacobian, 0, False)
+        t = plan.terms
+        z = self._covalent_residuals(plan, xyz)
         sums, at = np.zeros((CHUNKS, n_kind, 4)), 0
-        for values, sigma in (
-            (z[:e0], t.bond_sigma), (angle, t.angle_sigma), (z[e2:e3], t.torsion_sigma), (z[e3:e4], t.chiral_sigma)
-        ):
+        for values, sigma in zip(z, (t.bond_sigma, t.angle_sigma, t.torsion_sigma, t.chiral_sigma), strict=True):
             _sum_terms(values, sigma, kinds[at : at + len(values)], sums)
             at += len(values)
         _sum_planes(plan.member, plan.member_plane, t.plane_sigma, kinds[at:], sums)
