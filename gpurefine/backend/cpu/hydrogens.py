@@ -13,6 +13,9 @@ from .memory import empty
 from .rows import Array
 from .statistics import StatisticsOps
 
+CHUNKS = 32
+"""Parts in which the parents are shared out."""
+
 
 @njit()
 def _solve(matrix: Array, right: Array, n: int) -> bool:
@@ -44,34 +47,40 @@ def _solve(matrix: Array, right: Array, n: int) -> bool:
 @njit(parallel=True, cache=True)
 def sibling_shifts(
     members: Array, slots: Array, gradient: Array, diagonal: Array, off: Array, damping: float, floor: float,
-    longest: float, shift: Array
+    longest: float, shift: Array, squares: Array
 ) -> None:
-    """Write the damped Gauss–Newton shift of the hydrogens ``members`` (g, k), k on a parent, to shift (n, 3) Å."""
-    k = members.shape[1]
-    for g in nb.prange(len(members)):
+    """Write the damped Gauss–Newton shift of the hydrogens ``members`` (g, k), k on a parent, to shift (n, 3) Å.
+
+    ``squares`` (CHUNKS,) is raised to the square of the longest one of each part.
+    """
+    k, n = members.shape[1], len(members)
+    for chunk in nb.prange(CHUNKS):
         matrix, right = np.zeros((3 * k, 3 * k)), np.empty(3 * k)
-        largest = 0.0
-        for a in range(k):
-            for x in range(3):
-                right[3 * a + x] = -gradient[members[g, a], x]
-                largest = max(largest, diagonal[members[g, a], x, x])
-                for y in range(3):
-                    matrix[3 * a + x, 3 * a + y] = diagonal[members[g, a], x, y]
-            for b in range(a + 1, k):
-                if slots[g, a, b] >= 0:
+        for g in range(chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS):
+            largest = 0.0
+            for a in range(k):
+                for x in range(3):
+                    right[3 * a + x] = -gradient[members[g, a], x]
+                    largest = max(largest, diagonal[members[g, a], x, x])
+                    for y in range(3):
+                        matrix[3 * a + x, 3 * a + y] = diagonal[members[g, a], x, y]
+                for b in range(a + 1, k):
+                    slot = slots[g, a, b]
                     for x in range(3):
                         for y in range(3):
-                            matrix[3 * b + y, 3 * a + x] = off[slots[g, a, b], x, y]
-        for i in range(3 * k):
-            matrix[i, i] += damping * largest + floor
-        solved = _solve(matrix, right, 3 * k)
-        for a in range(k):
-            length = 0.0
-            for x in range(3):
-                length += right[3 * a + x] ** 2
-            factor = min(1.0, longest / max(math.sqrt(length), 1e-12)) if solved else 0.0
-            for x in range(3):
-                shift[members[g, a], x] = factor * right[3 * a + x] if solved else 0.0
+                            matrix[3 * b + y, 3 * a + x] = off[slot, x, y] if slot >= 0 else 0.0
+            for i in range(3 * k):
+                matrix[i, i] += damping * largest + floor
+            solved = _solve(matrix, right, 3 * k)
+            for a in range(k):
+                length = 0.0
+                for x in range(3):
+                    length += right[3 * a + x] ** 2
+                factor = min(1.0, longest / max(math.sqrt(length), 1e-12)) if solved else 0.0
+                for x in range(3):
+                    shift[members[g, a], x] = factor * right[3 * a + x] if solved else 0.0
+                if solved:
+                    squares[chunk] = max(squares[chunk], factor * factor * length)
 
 
 class HydrogenOps(StatisticsOps):
@@ -93,14 +102,16 @@ class HydrogenOps(StatisticsOps):
             return float(self._geometry(plan, at, None, None, None, False).sum())
 
         here = value(x, True) if n_iterations > 0 else 0.0
+        shift.fill(0.0)
         for iteration in range(n_iterations):
-            shift.fill(0.0)
+            squares = np.zeros(CHUNKS)
             for members, slots in system.groups:
                 self.use(0.5 * members.size)
                 sibling_shifts(
-                    members, slots, gradient, diagonal, off, system.damping, system.floor, system.longest, shift
+                    members, slots, gradient, diagonal, off, system.damping, system.floor, system.longest, shift,
+                    squares,
                 )
-            is_last = iteration + 1 == n_iterations or _longest(shift) < system.converged
+            is_last = iteration + 1 == n_iterations or math.sqrt(squares.max()) < system.converged
             for _halving in range(system.halvings):
                 tried = x + shift
                 there = value(tried, not is_last)
@@ -113,8 +124,3 @@ class HydrogenOps(StatisticsOps):
             if is_last:
                 break
         return x
-
-
-def _longest(shift: F64) -> float:
-    """The length of the longest of ``shift`` (n, 3) Å."""
-    return float(np.sqrt((shift**2).sum(axis=1).max()))

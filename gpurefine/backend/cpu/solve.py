@@ -1,4 +1,7 @@
-"""Block-sparse symmetric systems in row-owned storage: products, and conjugate gradients (method 7)."""
+"""Block-sparse symmetric systems in row-owned storage: products, and conjugate gradients (method 7).
+
+Products of no diagonal blocks are those of the others alone.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,12 @@ def _product3(
     row_start: Array, column: Array, slot: Array, transposed: Array, diagonal: Array, off: Array, x: Array, out: Array
 ) -> None:
     for i in nb.prange(len(x)):
-        d = diagonal[i]
-        a = d[0, 0] * x[i, 0] + d[0, 1] * x[i, 1] + d[0, 2] * x[i, 2]
-        b = d[1, 0] * x[i, 0] + d[1, 1] * x[i, 1] + d[1, 2] * x[i, 2]
-        c = d[2, 0] * x[i, 0] + d[2, 1] * x[i, 1] + d[2, 2] * x[i, 2]
+        a, b, c = 0.0, 0.0, 0.0
+        if len(diagonal) > 0:
+            d = diagonal[i]
+            a = d[0, 0] * x[i, 0] + d[0, 1] * x[i, 1] + d[0, 2] * x[i, 2]
+            b = d[1, 0] * x[i, 0] + d[1, 1] * x[i, 1] + d[1, 2] * x[i, 2]
+            c = d[2, 0] * x[i, 0] + d[2, 1] * x[i, 1] + d[2, 2] * x[i, 2]
         for entry in range(row_start[i], row_start[i + 1]):
             j = column[entry]
             m = off[slot[entry]]
@@ -47,7 +52,7 @@ def _product3(
 @njit(parallel=True, cache=True)
 def _product1(row_start: Array, column: Array, slot: Array, diagonal: Array, off: Array, x: Array, out: Array) -> None:
     for i in nb.prange(len(x)):
-        total = diagonal[i, 0, 0] * x[i, 0]
+        total = diagonal[i, 0, 0] * x[i, 0] if len(diagonal) > 0 else 0.0
         for entry in range(row_start[i], row_start[i + 1]):
             total += off[slot[entry], 0, 0] * x[column[entry], 0]
         out[i, 0] += total
@@ -59,9 +64,10 @@ def _product6(
 ) -> None:
     for i in nb.prange(len(x)):
         total = np.zeros(6)
-        for p in range(6):
-            for q in range(6):
-                total[p] += diagonal[i, p, q] * x[i, q]
+        if len(diagonal) > 0:
+            for p in range(6):
+                for q in range(6):
+                    total[p] += diagonal[i, p, q] * x[i, q]
         for entry in range(row_start[i], row_start[i + 1]):
             m, y = off[slot[entry]], x[column[entry]]
             if transposed[entry]:
@@ -156,7 +162,7 @@ class SolveOps(Threads):
             diagonal += matrix.diagonal
         diagonal *= 1.0 + ridge
         inverse = self._inverse(diagonal)
-        zeros, sums = np.zeros_like(diagonal), np.zeros(CHUNKS)
+        none, sums = np.zeros((0, side, side)), np.zeros(CHUNKS)
         x, r, z, p, q = np.zeros((n, side)), right.copy(), np.zeros((n, side)), np.zeros((n, side)), np.zeros((n, side))
         self.use(0.02 * right.size)
         _advance(0.0, inverse, p, q, x, r, z, sums)
@@ -173,7 +179,7 @@ class SolveOps(Threads):
                 self.block_product(
                     pattern.row_start, pattern.column, pattern.slot, pattern.transposed, block, m.off, p, q
                 )
-                block = zeros
+                block = none  # the diagonal is that of all together
             self.use(0.02 * right.size)
             _dot(p, q, sums)
             curvature = float(sums.sum())
