@@ -13,6 +13,7 @@ from typing import cast
 import click
 
 from gpurefine import __version__
+from gpurefine.errors import interruptions
 
 from . import failure
 
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str] | None = None, begun: float | None = None) -> i
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with failure.sigterm_raises():
+        with failure.sigterm_raises(), interruptions():
             outcome = commands.main(given, prog_name="gpurefine", standalone_mode=False, obj=begun)
             sys.stdout.flush()
     except click.ClickException as error:

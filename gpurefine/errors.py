@@ -6,6 +6,8 @@ prints its message and leaves with its ``exit_code``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
 
@@ -69,3 +71,17 @@ class Status(Enum):
     ITERATION_LIMIT = "the linear solver stopped at its iteration limit; its last iterate was used"
     NO_DESCENT = "no step along the search direction lowered the target; the model was left as it was"
     NOT_FINITE = "the target is not a finite number"
+
+
+@contextmanager
+def interruptions() -> Iterator[None]:
+    """Raise a KeyboardInterrupt as such although it came while compiled code was being called.
+
+    The interpreter makes a SystemError of an exception that a called function leaves behind beside its result.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise

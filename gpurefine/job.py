@@ -16,7 +16,7 @@ from .backend import compile_beside, create, describe_choice, first_run_notice
 from .backend.ops import Backend
 from .checkpoints import Keeper, Start, check_problem, input_files, read_start
 from .config import Config, RefineOptions, config_of
-from .errors import InputError, InterruptedRefinement, NumericalError, OutputError
+from .errors import InputError, InterruptedRefinement, NumericalError, OutputError, interruptions
 from .fcalc import StructureFactors, structure_factors
 from .group_choice import choose_groups, decide_displacements
 from .io.anomalous_input import Scattering
@@ -66,6 +66,7 @@ class Result:
     files: tuple[str, ...] = ()
     stopped: BaseException | None = None
 
+    @interruptions()
     def write(self, prefix: str, command: str = "", model: bool = True) -> Result:
         """Write PREFIX.cif, .pdb, .mtz, .json, .log and .toml; without ``model`` not the first two.
 
@@ -183,6 +184,7 @@ class Problem:
             messages.append(failure)
             _tell(progress, [failure])
 
+    @interruptions()
     def _result(self, state: Refinement, messages: list[str], options: RefineOptions) -> Result:
         with self.timer("output"):
             self.backend.release()

@@ -155,6 +155,34 @@ def test_a_step_that_was_cut_short_leaves_no_trace(
     assert_same_results(unbroken, prefix)
 
 
+def test_a_signal_while_compiled_code_is_being_called(
+    example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter turns the exception into a SystemError."""
+    update, calls = loop._update, []
+
+    def cut(*arguments: Any) -> None:
+        update(*arguments)
+        calls.append(1)
+        if len(calls) == 3:
+            raise SystemError("a function returned a result with an exception set") from KeyboardInterrupt()
+
+    monkeypatch.setattr(loop, "_update", cut)
+    with pytest.raises(InterruptedRefinement, match="after cycle 1"):
+        job.run(config(example, tmp_path / "run"))
+
+
+def test_another_system_error_is_none_of_the_users(
+    example: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any) -> None:
+        raise SystemError("broken") from ValueError()
+
+    monkeypatch.setattr(loop, "_update", broken)
+    with pytest.raises(SystemError, match="broken"):
+        job.run(config(example, tmp_path / "run"))
+
+
 def test_more_cycles_may_be_asked_for_and_fewer_not(example: tuple[Path, Path], tmp_path: Path, stopped: Path) -> None:
     with pytest.raises(UsageError, match="--cycles 0 is too few"):
         job.resume(str(stopped), cycles=0)
