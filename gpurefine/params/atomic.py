@@ -23,12 +23,18 @@ AT_BOUND = 0.05
 
 def sum_by_owner(owner: NDArray[np.int32], per_atom: F64) -> F64:
     """Rows (n, …) of all atoms summed onto the atoms (n,) that own their parameters."""
-    n = len(owner)
-    flat = per_atom.reshape(n, -1)
-    out = np.empty(flat.shape)
-    for i in range(flat.shape[1]):
-        out[:, i] = np.bincount(owner, flat[:, i], minlength=n)
-    return out.reshape(per_atom.shape)
+    riders = np.flatnonzero(owner != np.arange(len(owner)))
+    out = per_atom.astype(np.float64)
+    if len(riders) == 0:
+        return out
+    out[riders] = 0.0
+    theirs = owner[riders]
+    if np.any(theirs[1:] < theirs[:-1]):  # hydrogens mostly follow their parents
+        order = np.argsort(theirs, kind="stable")
+        riders, theirs = riders[order], theirs[order]
+    begin = np.flatnonzero(np.concatenate([[True], theirs[1:] != theirs[:-1]]))
+    out[theirs[begin]] += np.add.reduceat(per_atom[riders], begin, axis=0)
+    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,3 +34,29 @@ def test_against_the_definition(knots: int, parts: bool) -> None:
     for a, b, c in zip(*found, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-9)
         np.testing.assert_array_equal(b, c)
+
+
+@pytest.mark.parametrize("kind", ["real", "complex", "bool", "rows", "strided"])
+def test_lists_are_picked_and_put_as_numpy_does(kind: str) -> None:
+    rng = np.random.default_rng(3)
+    real = rng.normal(size=N)
+    values = {
+        "real": real, "complex": real + 1j * real[::-1], "bool": real > 0.0, "rows": np.stack([real, -real]),
+        "strided": np.repeat(real, 2)[::2],
+    }[kind]  # fmt: skip
+    some = rng.permutation(N)[: N // 3]
+    for index in (np.sort(some), some, some[:0]):
+        for backend in (create("cpu", 1), create("cpu", 2)):
+            taken = backend.take(values, index)
+            np.testing.assert_array_equal(taken, values[..., index], strict=True)
+            expected = np.zeros_like(values)
+            expected[..., index] = values[..., index]
+            np.testing.assert_array_equal(backend.put(taken, index, N), expected, strict=True)
+    if kind == "bool":
+        return
+    for backend in (create("cpu", 1), create("cpu", 2)):
+        for power in (1, 2):
+            product = backend.product(values, np.abs(real), power)
+            np.testing.assert_allclose(product, values * np.abs(real) ** power, rtol=1e-15, atol=0, strict=True)
+        if kind != "rows":
+            np.testing.assert_allclose(backend.magnitude(values), np.abs(values), rtol=1e-15, atol=0, strict=True)

@@ -12,7 +12,7 @@ from crystals import make_crystal
 from gpurefine.backend.plans import AtomInformation, DensityGradient
 from gpurefine.constants import B_MAX, B_MIN
 from gpurefine.model.special import find_special_positions
-from gpurefine.params.atomic import IsotropicB, Positions
+from gpurefine.params.atomic import IsotropicB, Positions, sum_by_owner
 from gpurefine.params.values import AtomTangent, AtomValues
 from helpers import check_adjoint
 
@@ -98,3 +98,20 @@ def test_curvature_is_that_of_the_atoms_moving_together(which: str) -> None:
         assert np.linalg.eigvalsh(blocks[owns]).min() > 0.0
     else:
         assert v[3] == 0.0 and blocks[3] == 0.0
+
+
+@pytest.mark.parametrize("order", ["after the parent", "anywhere", "none"])
+def test_rows_are_summed_onto_their_owners(order: str) -> None:
+    rng = np.random.default_rng(5)
+    owner = np.arange(60)
+    riders = rng.permutation(60)[:25] if order == "anywhere" else np.arange(60)[np.arange(60) % 3 > 0]
+    if order != "none":
+        parents = np.setdiff1d(owner, riders)
+        owner[riders] = rng.choice(parents, len(riders)) if order == "anywhere" else riders - riders % 3
+    for shape in ((60,), (60, 3), (60, 3, 3)):
+        rows = rng.normal(size=shape)
+        expected = np.zeros(shape)
+        np.add.at(expected, owner, rows)
+        before = rows.copy()
+        np.testing.assert_allclose(sum_by_owner(owner.astype(np.int32), rows), expected, rtol=0, atol=1e-14)
+        np.testing.assert_array_equal(rows, before)

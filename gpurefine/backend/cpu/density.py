@@ -86,10 +86,12 @@ class DensityOps(Threads):
 
     def spread(self, plan: DensityPlan, atoms: Scatterers) -> NDArray[np.float32]:
         """Density of the atoms on the plan's grid (nu, nv, nw) float32, e/Å³, blur included."""
-        grid = memory.zeros("map", plan.shape, np.float32, self.threads)
         index, args = self._isotropic(plan, atoms)
         if len(index):
+            grid = memory.empty("map", plan.shape, np.float32)
             density_iso.spread(grid, *args, self._scratch(plan, args))
+        else:
+            grid = memory.zeros("map", plan.shape, np.float32, self.threads)
         index, args, reach2 = self._anisotropic(plan, atoms)
         if len(index):
             density_aniso.spread(grid, *self._in_grid_units(plan, args)[0], reach2, SLAB)
@@ -152,7 +154,7 @@ class DensityOps(Threads):
     def hkl_to_map(self, plan: FourierPlan, gradient: NDArray[np.complex128]) -> NDArray[np.float32]:
         """Adjoint of :meth:`map_to_hkl`: dL/dρ on the grid from dL/dF (n,) = ∂L/∂Re F + i ∂L/∂Im F."""
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
-        half = memory.zeros("spectrum", (plan.shape[0], *transforms.columns(plan)), np.complex64, self.threads)
+        half = memory.empty("spectrum", (plan.shape[0], *transforms.columns(plan)), np.complex64)
         fourier.insert(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
         return transforms.backward(half, plan.shape, self.threads)
 

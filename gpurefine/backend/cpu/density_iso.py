@@ -58,7 +58,9 @@ def spread(
     grid: Array, orth: Array, fractional: Array, reciprocal: Array, amplitude: Array, alpha: Array, radius: Array,
     scratch: Array
 ) -> None:
-    """Add Σ_g A_g exp(−α_g r²) of every atom to grid (nu, nv, nw) float32; slabs are independent.
+    """Write the sum over atoms of Σ_g A_g exp(−α_g r²) to grid (nu, nv, nw) float32; slabs are independent.
+
+    The thread that adds to a slab is the one that clears it, so that no other core has it in its cache.
 
     ``scratch`` (n_slab, …) float32 holds the Gaussians and their tables, a row for each slab.
     """
@@ -80,6 +82,7 @@ def spread(
         buffer = at_amp + FLOAT * 4 * GAUSSIANS
         table = buffer + stride
         low, high = bounds[slab], bounds[slab + 1]
+        grid[low:high] = 0.0
         amp[:] = 0.0
         rate[:] = 0.0
         for entry in range(start[slab], start[slab + 1]):

@@ -57,13 +57,15 @@ def extract(
 def insert(
     half: Array, hkl: Array, rotations: Array, translations24: Array, factor: Array, gradient: Array
 ) -> None:
-    """Adjoint of :func:`extract` followed by the transform: fill ``half`` (zeroed) so that its inverse real
+    """Adjoint of :func:`extract` followed by the transform: overwrite ``half`` so that its inverse real
     transform *without* normalisation is dL/dρ on the grid, given dL/dF = ∂L/∂Re F + i ∂L/∂Im F.
 
     Orbits of different unique reflections are disjoint, so the loop over reflections has no races.
     """
     nu, nv = half.shape[0], half.shape[1]
     cosine, sine = phase_table()
+    for u in nb.prange(nu):
+        half[u] = 0.0
     for n in nb.prange(len(hkl)):
         h, k, l = hkl[n, 0], hkl[n, 1], hkl[n, 2]  # noqa: E741
         gr = gradient[n].real * factor[n]

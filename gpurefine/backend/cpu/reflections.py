@@ -7,7 +7,7 @@ import math
 import numba as nb
 import numpy as np
 
-from ..ops_reflections import F64, Array, Groups, Hats, HostReflections, ScaleCurve, ScaleFactors
+from ..ops_reflections import F64, Array, Groups, Hats, HostReflections, Index, ScaleCurve, ScaleFactors
 from .jit import njit
 from .rows import Array as Argument
 from .threads import Threads
@@ -174,11 +174,84 @@ def _pair_sums(
                 sums[g, 2] += abs(a - b)
 
 
+@njit(parallel=True, cache=True)
+def _take(values: Argument, index: Argument, out: Argument) -> None:
+    for i in nb.prange(len(index)):
+        out[i] = values[index[i]]
+
+
+@njit(parallel=True, cache=True)
+def _put(values: Argument, index: Argument, out: Argument) -> None:
+    for i in nb.prange(len(out)):
+        out[i] = 0
+    for k in nb.prange(len(index)):
+        out[index[k]] = values[k]
+
+
+@njit(parallel=True, cache=True)
+def _product(values: Argument, factor: Argument, power: int, out: Argument) -> None:
+    for i in nb.prange(len(out)):
+        out[i] = values[i] * (factor[i] if power == 1 else factor[i] * factor[i])
+
+
+@njit(parallel=True, cache=True)
+def _magnitude(values: Argument, out: Argument) -> None:
+    for i in nb.prange(len(out)):
+        out[i] = abs(values[i])
+
+
 _NONE = np.zeros((2, 0))
+
+_COMPILED = (np.dtype(np.float64), np.dtype(np.complex128))
+"""What compiled loops take, put and multiply.
+
+NumPy would do it as fast, but on one core, which fetches half of the numbers from the other one's cache and then has
+them in its own.
+"""
+
+
+def _is_list(*arrays: Array) -> bool:
+    return all(a.ndim == 1 and a.dtype in _COMPILED and a.flags.c_contiguous for a in arrays)
 
 
 class ReflectionOps(Threads, HostReflections):
     """The definition compiled for all threads."""
+
+    def take(self, values: Array, index: Index) -> Array:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if not _is_list(values):
+            return super().take(values, index)
+        out = np.empty(len(index), values.dtype)
+        self.use(0.005 * len(index))
+        _take(values, index, out)
+        return out
+
+    def put(self, values: Array, index: Index, n: int) -> Array:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if not _is_list(values):
+            return super().put(values, index, n)
+        out = np.empty(n, values.dtype)
+        self.use(0.005 * n)
+        _put(values, index, out)
+        return out
+
+    def product(self, values: Array, factor: Array, power: int) -> Array:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if not _is_list(values, factor) or len(values) != len(factor):
+            return super().product(values, factor, power)
+        out = np.empty(len(values), np.result_type(values, factor))
+        self.use(0.005 * len(out))
+        _product(values, factor, power, out)
+        return out
+
+    def magnitude(self, values: Array) -> Array:
+        """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
+        if not _is_list(values) or values.dtype != np.complex128:
+            return super().magnitude(values)
+        out = np.empty(len(values))
+        self.use(0.005 * len(out))
+        _magnitude(values, out)
+        return out
 
     def scale_factors(self, curve: ScaleCurve, near: Array, parts: bool) -> ScaleFactors:
         """See :class:`gpurefine.backend.ops_reflections.ReflectionOps`."""
