@@ -1,4 +1,4 @@
-"""ln I₀ and I₁/I₀ from piecewise polynomials, for integrals that need them at very many points.
+"""ln I₀ and I₁/I₀ from piecewise polynomials, for likelihoods, which need them at very many points.
 
 Up to END each interval has a polynomial through Chebyshev's points; beyond, both are polynomials in END/x but for the
 leading −½ ln 2πx.  The error is below 1e-14; the series of :mod:`gpurefine.backend.cpu.bessel` are good to the last
@@ -22,9 +22,10 @@ FAR_DEGREE = 9
 
 
 def _pieces() -> NDArray[np.float64]:
-    """(PIECES, 2, DEGREE + 1): coefficients of ln(I₀ exp(−x)) and I₁/I₀, highest power of the interval's −1 … 1 first.
+    """(PIECES, 2, DEGREE + 1): coefficients of ln(I₀ exp(−x)) and I₁/(x I₀), the highest power of −1 … 1 first.
 
-    What is fitted is the difference from a value within the interval, for the sake of the last digits.
+    The second is divided by x so that small ratios are good to the last digit too.  What is fitted is the difference
+    from a value within the interval, for the sake of the last digits.
     """
     node = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
     width = END / PIECES
@@ -32,7 +33,7 @@ def _pieces() -> NDArray[np.float64]:
     inverse = np.linalg.inv(np.vander(node))
     zero, one = scaled_bessel(x)
     found = []
-    for value in (np.log(zero), one / zero):
+    for value in (np.log(zero), one / (x * zero)):
         middle = value[:, DEGREE // 2]
         found.append((value - middle[:, None]) @ inverse.T)
         found[-1][:, -1] += middle
@@ -69,7 +70,7 @@ def quick_log_i0e_and_ratio(x: float) -> tuple[float, float]:
         for i in range(DEGREE + 1):
             value = value * y + _PIECES[k, 0, i]
             ratio = ratio * y + _PIECES[k, 1, i]
-        return value, ratio
+        return value, ratio * x
     y = 2.0 * END / x - 1.0
     value, ratio = 0.0, 0.0
     for i in range(FAR_DEGREE + 1):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..information import TABLE_END, information_tables
 from ..plans import LikelihoodResult, SigmaaResult
-from .bessel import log_cosh, log_i0_and_ratio
+from .bessel import log_cosh
+from .bessel_table import quick_log_i0e_and_ratio
 from .jit import njit
 from .rows import Array
 from .threads import Threads
@@ -47,9 +48,9 @@ def _rice(
         else:
             total = 2.0 * sigma[n] ** 2 + epsilon[n] * s[n]
             x = 2.0 * dfc * fo / total
-            log_i0, m = log_i0_and_ratio(x)
+            log_i0e, m = quick_log_i0e_and_ratio(x)
             fom[n] = m
-            minus_ll[n] = math.log(total) - math.log(2.0 * max(fo, 1e-30)) + (fo * fo + dfc * dfc) / total - log_i0
+            minus_ll[n] = math.log(total) - math.log(2.0 * max(fo, 1e-30)) + (fo - dfc) ** 2 / total - log_i0e
             slope = 2.0 * d[n] / total * (dfc - m * fo)
             if derivatives:
                 info[n] = 4.0 * d[n] ** 2 / total * _table(table_a, dfc / math.sqrt(total))
@@ -75,9 +76,9 @@ def _rice_sigmaa(
         else:
             total = 2.0 * sigma[n] ** 2 + model
             x = 2.0 * dfc * fo / total
-            log_i0, m = log_i0_and_ratio(x)
+            log_i0e, m = quick_log_i0e_and_ratio(x)
             half = 1.0
-            minus_ll[n] = math.log(total) - math.log(2.0 * max(fo, 1e-30)) + (fo * fo + dfc * dfc) / total - log_i0
+            minus_ll[n] = math.log(total) - math.log(2.0 * max(fo, 1e-30)) + (fo - dfc) ** 2 / total - log_i0e
         misfit = fo * fo + dfc * dfc - 2.0 * m * dfc * fo
         share = model / total
         d_d[n] = half * 2.0 * fc / total * (dfc - m * fo)
