@@ -5,8 +5,10 @@
 Sizes are boxes: ``5k``, ``20k``, ``100k`` or ``box:COPIES[:D_MIN]``.  Exponents are slopes of ln(seconds a cycle)
 against ln(atoms) and ln(reflections): 1 is linear.
 
-Before and after, the speed of main memory is measured with each number of threads.  Virtual machines share it with
-their neighbours: where all cores get no more of it than one, a second core cannot help, whatever the program.
+Before and after, the speed of main memory is measured with each number of threads, and how long a core takes to read
+what it or another core has written.  Virtual machines share memory and the way from core to core with their neighbours:
+where all cores get no more than one, or a hand-over takes many times as long as a read of one's own, a second core
+helps little, whatever the program.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 from gpurefine.backend.create import cpu_count
 
 from .cases import box_case
-from .ceilings import measure
+from .ceilings import handover, measure
 from .machine import RESULTS, WORK, describe, heading, save
 from .programs import Gpurefine, Outcome, run
 from .summary import align, short
@@ -119,6 +121,12 @@ def memory_speed(threads: Sequence[int]) -> dict[str, float]:
     return {str(count or "all"): round(measure(count or cpu_count()).bandwidth / 1e9, 1) for count in threads}
 
 
+def handover_time() -> dict[str, float]:
+    """Microseconds to read a megabyte from one's own cache and from that of another core."""
+    own, others = handover()
+    return {"own": round(own, 1), "of another core": round(others, 1)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, fit, print and save."""
     parser = argparse.ArgumentParser(prog="python -m perf.bench_scaling", description=(__doc__ or "").split("\n")[0])
@@ -136,8 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threads = [int(part) for part in given.threads.split(",")]
     found: dict[tuple[str, int], Point] = {}
     result: dict[str, Any] = {"what": "bench_scaling", **about, "cycles": given.cycles, "repeats": given.repeats}
-    before = memory_speed(threads)
-    print(f"Memory, GB/s by threads: {before}", flush=True)
+    before, passed = memory_speed(threads), handover_time()
+    print(f"Memory, GB/s by threads: {before}; µs to read a megabyte: {passed}", flush=True)
     for size in given.size:
         case = box_case(size, given.work)
         programs = [Gpurefine(count, given.gpurefine) for count in threads]
@@ -157,9 +165,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     points = list(found.values())
     fits = [fit_points(count, [p for p in points if p.threads == count]) for count in threads]
     print("\n" + table(points, fits))
-    after = memory_speed(threads)
-    print(f"Memory, GB/s by threads, afterwards: {after}")
-    result["memory_gb_s"] = [before, after]
+    after, passed_after = memory_speed(threads), handover_time()
+    print(f"Memory, GB/s by threads, afterwards: {after}; µs to read a megabyte: {passed_after}")
+    result["memory_gb_s"], result["handover_us_per_mb"] = [before, after], [passed, passed_after]
     result["points"], result["fits"] = [asdict(p) for p in points], [asdict(f) for f in fits]
     save(given.out, result)
 

@@ -69,6 +69,39 @@ def _exps(blocks: Array, loops: int) -> None:
                 row[i] = -exp2_negative(row[i])
 
 
+@nb.njit(parallel=True, cache=True)
+def _write(blocks: Array) -> None:
+    for t in nb.prange(len(blocks)):
+        for i in range(blocks.shape[1]):
+            blocks[t, i] += 1.0
+
+
+@nb.njit(cache=True, fastmath=True)
+def _sum(row: Array) -> float:
+    total = 0.0
+    for i in range(len(row)):
+        total += row[i]
+    return total
+
+
+def handover(repeats: int = 101) -> tuple[float, float]:
+    """Microseconds to read a megabyte that this core has just written, and one that another core has; medians.
+
+    The second is what work on two cores pays wherever one goes on with what the other has computed.
+    """
+    nb.set_num_threads(min(2, nb.config.NUMBA_NUM_THREADS))
+    blocks = np.zeros((2, 1_000_000 // 8))
+    times: tuple[list[float], list[float]] = [], []
+    for _ in range(repeats):
+        for row, taken in zip(blocks, times, strict=True):
+            _write(blocks)
+            began = time.perf_counter()
+            _sum(row)
+            taken.append(time.perf_counter() - began)
+    own, others = (1e6 * median(taken[1:]) for taken in times)
+    return own, others
+
+
 def measure(threads: int) -> Ceilings:
     """Both ceilings with ``threads`` threads; the best of several tries, since a ceiling is what can be reached."""
     nb.set_num_threads(min(threads, nb.config.NUMBA_NUM_THREADS))
