@@ -147,24 +147,25 @@ class Problem:
         _tell(progress, told)
         last = start
         try:
-            if last is None or not self.likelihood.fits(last.experiment.errors):
-                state = loop.start(objective, options)
-                fewer = self.likelihood.without_small_domains(objective.experiment.fitted.errors)
-                if fewer is not None:
-                    _tell(progress, fewer.messages)
-                    self = replace(self, likelihood=fewer, data=fewer.data, messages=(*messages, *fewer.messages))
-                    return self.attempt(options, progress, keep, start)
-                messages += objective.notes
-                _tell(progress, objective.notes)
-                last = take(state)
-                self._finished(last, keep, progress, messages)
-            else:
-                state = restore(objective, last)
-            while state.cycles[-1].cycle < objective.cycles:
-                loop.run_cycle(state, options)
-                last = take(state)
-                self._finished(last, keep, progress, messages)
-            return self._result(state, messages, options)
+            with interruptions():
+                if last is None or not self.likelihood.fits(last.experiment.errors):
+                    state = loop.start(objective, options)
+                    fewer = self.likelihood.without_small_domains(objective.experiment.fitted.errors)
+                    if fewer is not None:
+                        _tell(progress, fewer.messages)
+                        self = replace(self, likelihood=fewer, data=fewer.data, messages=(*messages, *fewer.messages))
+                        return self.attempt(options, progress, keep, start)
+                    messages += objective.notes
+                    _tell(progress, objective.notes)
+                    last = take(state)
+                    self._finished(last, keep, progress, messages)
+                else:
+                    state = restore(objective, last)
+                while state.cycles[-1].cycle < objective.cycles:
+                    loop.run_cycle(state, options)
+                    last = take(state)
+                    self._finished(last, keep, progress, messages)
+                return self._result(state, messages, options)
         except (KeyboardInterrupt, NumericalError) as error:
             if last is None:
                 raise

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import USUAL_RMSZ, RefineOptions
-from ..errors import NumericalError, Status, interruptions
+from ..errors import NumericalError, Status
 from ..model.records import CycleRecord, RestraintRecord
 from ..optimise.gauss_newton import StepOutcome, step
 from ..params.tensors import tensors_of
@@ -42,7 +42,6 @@ class Refinement:
     weight: float
 
 
-@interruptions()
 def start(objective: Objective, options: RefineOptions) -> Refinement:
     """Regenerate hydrogens, fit scale and error model, and record cycle 0.
 
@@ -69,7 +68,6 @@ def start(objective: Objective, options: RefineOptions) -> Refinement:
     return refinement
 
 
-@interruptions()
 def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
     """One cycle: a step at fixed scale and error model, then new hydrogens, scale, error model and statistics.
 

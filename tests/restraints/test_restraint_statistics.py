@@ -93,3 +93,20 @@ def test_contacts_through_symmetry_are_a_class(backend: Any) -> None:
     assert record.kind == "vdw_symmetry"
     assert record.rmsd == pytest.approx(1.6)
     assert record.mean_sigma == pytest.approx(0.2)
+
+
+def test_straight_angles_count_with_the_others_in_the_order_of_the_list(backend: Any) -> None:
+    """They are restrained by other residuals, but told as angles."""
+    xyz = np.array([[0.0, 0, 0], [1.2, 0, 0], [2.4, 0.2, 0], [2.6, 1.5, 0]])
+    right, straight = np.degrees(np.arccos([0.0, -1.0]))
+    wanted = [(0, 1, 2, straight, 2.0), (1, 2, 3, right, 3.0), (2, 1, 0, straight, 4.0)]
+    top = topology(4, angle=[(*term[:3], *np.radians(term[3:])) for term in wanted])
+    a, b, c = (xyz[[term[0] for term in wanted]], xyz[[term[1] for term in wanted]], xyz[[term[2] for term in wanted]])
+    cosine = np.einsum("ki,ki->k", a - b, c - b) / np.linalg.norm(a - b, axis=1) / np.linalg.norm(c - b, axis=1)
+    deviation = np.degrees(np.arccos(cosine)) - [term[3] for term in wanted]
+    geometry = GeometryRestraints(top, crystal(), backend)
+    np.testing.assert_allclose(np.degrees(geometry.residuals(xyz).angle), deviation, rtol=1e-9)
+    (record,) = restraint_statistics(xyz, top, geometry)
+    assert record.count == 3 and record.mean_sigma == pytest.approx(3.0)
+    assert record.rmsd == pytest.approx(np.sqrt(np.mean(deviation**2)))
+    assert record.rmsz == pytest.approx(np.sqrt(np.mean((deviation / [2.0, 3.0, 4.0]) ** 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numba import prange
 
 from ..ops_restraints import F64, I32, Flags
+from .gather import half_squares
 from .geometry_terms import bent_terms, bond_terms, chiral_terms, linear_terms, torsion_terms
 from .jit import njit
 from .planes import plane_frames
@@ -18,14 +19,6 @@ def _part(chunk: int, n: int) -> tuple[int, int]:
     return chunk * n // CHUNKS, (chunk + 1) * n // CHUNKS
 
 
-@njit(error_model="numpy")
-def _squares(z: F64, begin: int, end: int) -> float:
-    total = 0.0
-    for k in range(begin, end):
-        total += z[k] * z[k]
-    return total
-
-
 @njit(cache=True, parallel=True, error_model="numpy")
 def covalent_terms(
     xyz: F64, bond_atoms: I32, bond_ideal: F64, bond_sigma: F64, bond_op: I32, bond_shift: I32, rotation: F64,
@@ -36,7 +29,7 @@ def covalent_terms(
 ) -> None:
     """z (m,) and, if ``derivative``, J̃ of bonds, bent and linear angles, torsions and chirals, and all planes.
 
-    ``sums`` (CHUNKS, 5) is overwritten with Σ z² of bonds, angles, torsions, chirals and planes.
+    ``sums`` (CHUNKS, 5) is overwritten with ½ Σ z² of bonds, angles, torsions, chirals and planes.
     """
     n_bond, n_bent, n_linear = len(bond_ideal), len(bent), len(linear)
     n_torsion, n_chiral, n_plane = len(torsion_ideal), len(chiral_ideal), len(plane_sigma)
@@ -54,37 +47,35 @@ def covalent_terms(
             first, last, xyz, bond_atoms, bond_ideal, bond_sigma, bond_op, bond_shift, rotation, translation, orth,
             z, jacobian, 0, derivative,
         )
-        sums[chunk, 0] = _squares(z, first, last)
+        sums[chunk, 0] = half_squares(z, first, last)
         first, last = _part(chunk, n_bent)
         bent_terms(
             first, last, xyz, angle_atoms, angle_ideal, angle_sigma, bent, z[e0:], jacobian, r1, derivative
         )
-        sums[chunk, 1] = _squares(z, e0 + first, e0 + last)
+        sums[chunk, 1] = half_squares(z, e0 + first, e0 + last)
         first, last = _part(chunk, n_linear)
         linear_terms(first, last, xyz, angle_atoms, angle_sigma, linear, z[e1:], jacobian, r2, derivative)
-        sums[chunk, 1] += _squares(z, e1 + 3 * first, e1 + 3 * last)
+        sums[chunk, 1] += half_squares(z, e1 + 3 * first, e1 + 3 * last)
         first, last = _part(chunk, n_torsion)
         torsion_terms(
             first, last, xyz, torsion_atoms, torsion_ideal, torsion_sigma, torsion_period, z[e2:], jacobian, r3,
             derivative,
         )
-        sums[chunk, 2] = _squares(z, e2 + first, e2 + last)
+        sums[chunk, 2] = half_squares(z, e2 + first, e2 + last)
         first, last = _part(chunk, n_chiral)
         chiral_terms(
             first, last, xyz, chiral_atoms, chiral_ideal, chiral_sigma, chiral_both, z[e3:], jacobian, r4, derivative
         )
-        sums[chunk, 3] = _squares(z, e3 + first, e3 + last)
+        sums[chunk, 3] = half_squares(z, e3 + first, e3 + last)
         first, last = _part(chunk, n_plane)
         plane_frames(first, last, xyz, plane_start, plane_atoms, plane_sigma, frame, member)
         total = 0.0
         for plane in range(first, last):
-            total += 2.0 * frame[plane, 15]
+            total += frame[plane, 15]
         sums[chunk, 4] = total
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def all_angles(xyz: F64, atoms: I32, ideal: F64, sigma: F64, every: I32, z: F64, jacobian: F64) -> None:
-    """z (m,) = (angle − ideal)/σ of all angles ``every`` (m,), linear ones too; ``jacobian`` is left as it is."""
-    for chunk in prange(CHUNKS):
-        first, last = _part(chunk, len(every))
-        bent_terms(first, last, xyz, atoms, ideal, sigma, every, z, jacobian, 0, False)
+@njit(cache=True, error_model="numpy")
+def straight_angles(xyz: F64, atoms: I32, ideal: F64, sigma: F64, linear: I32, z: F64, jacobian: F64) -> None:
+    """z (m,) = (angle − ideal)/σ of the angles ``linear`` (m,) as if they were bent; ``jacobian`` stays as it is."""
+    bent_terms(0, len(linear), xyz, atoms, ideal, sigma, linear, z, jacobian, 0, False)

@@ -83,13 +83,16 @@ class RestraintOps(Threads):
         t = plan.terms
         self.use(0.02 * len(plan.jacobian))
         self._fill(plan, xyz, False)
-        n_angle, n_torsion, n_chiral = len(t.angle_ideal), len(t.torsion_ideal), len(t.chiral_ideal)
-        angle, every = np.empty(n_angle), np.arange(n_angle, dtype=np.int32)
-        covalent.all_angles(xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, every, angle, plan.jacobian)
+        n_bond, n_bent = len(t.bond_ideal), len(plan.bent)
+        n_torsion, n_chiral = len(t.torsion_ideal), len(t.chiral_ideal)
+        angle, straight = np.empty(len(t.angle_ideal)), np.empty(len(plan.linear))
+        covalent.straight_angles(
+            xyz, t.angle_atoms, t.angle_ideal, t.angle_sigma, plan.linear, straight, plan.jacobian
+        )
+        angle[plan.bent], angle[plan.linear] = plan.z[n_bond : n_bond + n_bent], straight
         end = len(plan.z)
         return (
-            plan.z[: len(t.bond_ideal)], angle, plan.z[end - n_chiral - n_torsion : end - n_chiral],
-            plan.z[end - n_chiral :],
+            plan.z[:n_bond], angle, plan.z[end - n_chiral - n_torsion : end - n_chiral], plan.z[end - n_chiral :]
         )
 
     def _fill(self, plan: GeometryPlan, xyz: F64, derivative: bool) -> F64:
@@ -102,7 +105,7 @@ class RestraintOps(Threads):
             t.plane_start, t.plane_atoms, t.plane_sigma, plan.z, plan.jacobian, plan.frame, plan.member, derivative,
             sums,
         )
-        return np.asarray(0.5 * sums.sum(axis=0))
+        return np.asarray(sums.sum(axis=0))
 
     def find_contacts(self, xyz: F64, symmetry: SymmetryArrays, rules: ContactRules) -> Contacts:
         """Contacts by cell list."""

@@ -19,32 +19,23 @@ BARE, THROUGH_SYMMETRY, OVERLAP_KINDS = 4, 4, 5
 """Kind of a contact that counts as one of kind 0, number of those through symmetry, and how many there are."""
 
 
+@njit()
+def _add(out: F64, z: float, sigma: float) -> None:
+    """Add a term to ``out`` (4,): count, Σ (zσ)², Σ z² and Σ σ."""
+    out[0] += 1.0
+    out[1] += (z * sigma) ** 2
+    out[2] += z**2
+    out[3] += sigma
+
+
 @njit(cache=True, parallel=True)
 def _sum_terms(z: F64, sigma: F64, kind: I8, sums: F64) -> None:
-    """Add count, Σ (zσ)², Σ z² and Σ σ of terms (m,) by kind, none where it is negative, to ``sums`` (CHUNKS, n, 4)."""
+    """Add terms (m,) to ``sums`` (CHUNKS, n, 4) by kind, none where that is negative."""
     m = len(z)
     for chunk in prange(CHUNKS):
         for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
             if kind[k] >= 0:
-                out = sums[chunk, kind[k]]
-                out[0] += 1.0
-                out[1] += (z[k] * sigma[k]) ** 2
-                out[2] += z[k] ** 2
-                out[3] += sigma[k]
-
-
-@njit(cache=True, parallel=True)
-def _sum_planes(member: F64, plane: I32, sigma: F64, kind: I8, sums: F64) -> None:
-    """The same for members (m, 3) of planes, their distance first and σ (n_plane,) that of the plane."""
-    m = len(member)
-    for chunk in prange(CHUNKS):
-        for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
-            if kind[k] >= 0:
-                out, s = sums[chunk, kind[k]], sigma[plane[k]]
-                out[0] += 1.0
-                out[1] += member[k, 0] ** 2
-                out[2] += (member[k, 0] / s) ** 2
-                out[3] += s
+                _add(sums[chunk, kind[k]], z[k], sigma[k])
 
 
 @njit(cache=True, parallel=True)
@@ -59,27 +50,19 @@ def _sum_overlaps(
                 which = 0 if kind[k] == BARE else kind[k]
                 if op[k] != 0 or shift[k, 0] != 0 or shift[k, 1] != 0 or shift[k, 2] != 0:
                     which = THROUGH_SYMMETRY
-                out = sums[chunk, which]
-                out[0] += 1.0
-                out[1] += (z[k] * sigma[k]) ** 2
-                out[2] += z[k] ** 2
-                out[3] += sigma[k]
+                _add(sums[chunk, which], z[k], sigma[k])
 
 
 @njit(cache=True, parallel=True)
 def _sum_similar(first: I32, second: I32, weight: F64, b_iso: F64, sums: F64) -> None:
-    """Count, Σ (B₁ − B₂)², Σ z² and Σ σ of pairs with a weight w: σ² = B₁B₂/w; sums (CHUNKS, 4)."""
+    """The same for pairs with a weight w, z = (B₁ − B₂)/σ and σ² = B₁B₂/w; sums (CHUNKS, 4)."""
     m = len(weight)
     for chunk in prange(CHUNKS):
-        out = sums[chunk]
         for k in range(chunk * m // CHUNKS, (chunk + 1) * m // CHUNKS):
             if weight[k] > 0.0:
                 p, q = b_iso[first[k]], b_iso[second[k]]
-                variance, square = p * q / weight[k], (p - q) ** 2
-                out[0] += 1.0
-                out[1] += square
-                out[2] += square / variance
-                out[3] += math.sqrt(variance)
+                sigma = math.sqrt(p * q / weight[k])
+                _add(sums[chunk], (p - q) / sigma, sigma)
 
 
 class StatisticsOps(RestraintOps):
@@ -88,12 +71,11 @@ class StatisticsOps(RestraintOps):
     def geometry_sums(self, plan: GeometryPlan, kinds: I8, n_kind: int, xyz: F64) -> F64:
         """Of covalent restraints by kind."""
         t = plan.terms
-        z = self._covalent_residuals(plan, xyz)
-        sums, at = np.zeros((CHUNKS, n_kind, 4)), 0
-        for values, sigma in zip(z, (t.bond_sigma, t.angle_sigma, t.torsion_sigma, t.chiral_sigma), strict=True):
-            _sum_terms(values, sigma, kinds[at : at + len(values)], sums)
-            at += len(values)
-        _sum_planes(plan.member, plan.member_plane, t.plane_sigma, kinds[at:], sums)
+        plane = t.plane_sigma[plan.member_plane]
+        z = np.concatenate([*self._covalent_residuals(plan, xyz), plan.member[:, 0] / plane])
+        sigma = np.concatenate([t.bond_sigma, t.angle_sigma, t.torsion_sigma, t.chiral_sigma, plane])
+        sums = np.zeros((CHUNKS, n_kind, 4))
+        _sum_terms(z, sigma, kinds, sums)
         return np.asarray(sums.sum(axis=0))
 
     def overlap_sums(self, pairs: Repulsions, xyz: F64, kind: I8, heavy: Flags) -> F64:
