@@ -113,12 +113,16 @@ def summary(report: Report) -> list[str]:
     return lines
 
 
-def time_table(seconds: Mapping[str, float]) -> list[str]:
-    """Lines with the phases of a run, longest first, and what belongs to none."""
+def time_table(seconds: Mapping[str, float], beside: Mapping[str, float]) -> list[str]:
+    """Lines with the phases of a run, longest first, what belongs to none, and what another core did ``beside``."""
     phases = {name: value for name, value in seconds.items() if name != "total"}
     total = max(seconds.get("total", 0.0), 1e-9)
     phases["(not named)"] = total - sum(phases.values())
     rows = sorted(phases.items(), key=lambda row: -row[1])
     lines = [f"{'':22}{'seconds':>10}{'share':>8}"]
     lines += [f"{name:22}{value:10.2f}{100.0 * value / total:7.1f}%" for name, value in rows]
-    return [*lines, f"{'total':22}{total:10.2f}"]
+    lines.append(f"{'total':22}{total:10.2f}")
+    if beside:
+        lines += ["", "Meanwhile, on another core"]
+        lines += [f"{name:22}{value:10.2f}" for name, value in sorted(beside.items(), key=lambda row: -row[1])]
+    return lines

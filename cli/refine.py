@@ -34,7 +34,8 @@ def closing(console: Console, result: Result, profile: bool) -> None:
     for line in ["", *summary(result.report), "", "Written:", *(f"  {path}" for path in result.files)]:
         console.line(line)
     if profile:
-        for line in ["", *time_table(result.problem.timer.table())]:
+        timer = result.problem.timer
+        for line in ["", *time_table(timer.table(), timer.beside)]:
             console.line(line)
 
 

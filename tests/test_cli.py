@@ -156,9 +156,13 @@ def test_output_of_a_run(job: FakeJob, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 def test_where_the_time_went() -> None:
-    lines = console.time_table({"start": 1.0, "gradient": 2.5, "total": 4.0})
+    seconds = {"start": 1.0, "gradient": 2.5, "total": 4.0}
+    lines = console.time_table(seconds, {})
     assert [line.split()[0] for line in lines] == ["seconds", "gradient", "start", "(not", "total"]
     assert lines[1].split()[1:] == ["2.50", "62.5%"] and lines[3].split()[2:] == ["0.50", "12.5%"]
+    more = console.time_table(seconds, {"contacts": 0.2, "restraints": 0.4})
+    assert more[:5] == lines and more[5:7] == ["", "Meanwhile, on another core"]
+    assert [line.split() for line in more[7:]] == [["restraints", "0.40"], ["contacts", "0.20"]]
 
 
 def test_quiet_prints_nothing(job: FakeJob, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,8 @@ from gpurefine.job import config_of, run
 from gpurefine.model.records import CycleRecord
 
 TOP = [
-    "program", "version", "device", "command", "input", "cycles", "shells", "outliers", "scale", "timing", "n_work",
-    "n_free", "free_value", "d_min", "twin", "tls",
+    "program", "version", "device", "command", "input", "cycles", "shells", "outliers", "scale", "timing",
+    "timing_beside", "n_work", "n_free", "free_value", "d_min", "twin", "tls",
 ]
 PER_CYCLE = [
     "r_work", "r_free", "r_work_plain", "r_free_plain", "cc_work", "cc_free", "target", "ll_work", "ll_free",

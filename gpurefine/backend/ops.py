@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .blocks import BlockMatrix, LinearSolution
 from .ops_adp import AdpOps
 from .ops_anomalous import AnomalousOps
+from .ops_beside import BesideOps
 from .ops_curves import CurveOps
 from .ops_derivative import DerivativeOps
 from .ops_friedel import FriedelOps
@@ -141,7 +142,7 @@ class SystemSolver(Protocol):
 
 class Backend(
     DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, TwinMemberOps, PhasedOps, AnomalousOps, FriedelOps,
-    DerivativeOps, ReflectionOps, CurveOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, Protocol,
+    DerivativeOps, ReflectionOps, CurveOps, MaskOps, ScaleOps, RestraintOps, AdpOps, SolveOps, BesideOps, Protocol,
 ):
     """Everything one device performs."""
 

@@ -55,6 +55,7 @@ def json_report(report: Report, config: Config, command: str, dataset: DataSet |
         "outliers": report.outliers,
         "scale": report.scale,
         "timing": report.timing,
+        "timing_beside": report.timing_beside,
         "n_work": report.n_work,
         "n_free": report.n_free,
         "free_value": report.free_value,

@@ -150,6 +150,9 @@ def log_text(
     lines += ["", *_section("Outliers of geometry"), *_outlier_table(report.outliers)]
     if report.timing:
         lines += ["", *_section("Time"), *(f"{name:30s}{value:10.2f}" for name, value in report.timing.items())]
+    if report.timing_beside:
+        lines += ["", *_section("Time of another core meanwhile")]
+        lines += [f"{name:30s}{value:10.2f}" for name, value in report.timing_beside.items()]
     lines += ["", *_section("Files written"), *written, *notes]
     return "\n".join(lines) + "\n"
 

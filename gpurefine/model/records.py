@@ -225,6 +225,7 @@ class Report:
     device: str
     anisotropy: AnisotropyRecord | None = None
     timing: dict[str, float] = field(default_factory=dict)
+    timing_beside: dict[str, float] = field(default_factory=dict)
     data_parameters: list[DataRecord] = field(default_factory=list)
     twin: dict[str, Any] | None = None
     tls: TlsResult | None = None

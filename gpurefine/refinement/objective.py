@@ -25,7 +25,7 @@ from ..restraints.nonbonded import NonbondedRestraints
 from ..restraints.riding import HydrogenIdealiser
 from .data_parameters import DataParameters, data_slopes, moved_fit
 from .experiment import Experiment, Fit
-from .terms import Stage, Term
+from .terms import RestraintSlope, Stage, Term
 from .timing import Timer
 
 F64 = NDArray[np.float64]
@@ -102,6 +102,7 @@ class Objective:
     copies: Copies | None = None
     _known: tuple[AtomValues, float] | None = None
     _scattering: tuple[AtomValues, Scatterers] | None = None
+    _prepared: tuple[AtomValues, Sequence[Term], list[RestraintSlope | None]] | None = None
 
     @property
     def cycles(self) -> int:
@@ -116,14 +117,17 @@ class Objective:
     def enter(self, cycle: int) -> None:
         """Take up the stage that cycle ``cycle`` (from 1) belongs to; cycles beyond the last stage belong to it."""
         before = self.stage
-        for stage in self.stages:
-            self.stage = stage
-            cycle -= stage.cycles
-            if cycle <= 0:
-                break
+        self.stage = self._stage_of(cycle)
         if self.stage is not before:
             self.length, self._known = 1.0, None
         self.experiment.restrict(self.stage.d_min)
+
+    def _stage_of(self, cycle: int) -> Stage:
+        for stage in self.stages:
+            cycle -= stage.cycles
+            if cycle <= 0:
+                return stage
+        return self.stages[-1]
 
     def first_values(self) -> AtomValues:
         """The model as refinement takes it up."""
@@ -220,6 +224,22 @@ class Objective:
         factor = DAMPING_UP if outcome.halvings else DAMPING_SHORT if 0.0 < outcome.length < SHORT else DAMPING_DOWN
         self.damping = float(np.clip(self.damping * factor, DAMPING_MIN, DAMPING_MAX))
 
+    def prepare(self, values: AtomValues, cycle: int) -> None:
+        """Linearise the restraints at ``values``, for cycle ``cycle`` that begins there, if there is to be one."""
+        if cycle > self.cycles:
+            return
+        terms = self._stage_of(cycle).terms
+        with self.timer("restraints"):
+            begun = [None if term.restraints is None else term.restraints.linearise(values) for term in terms]
+            self._prepared = values, terms, begun
+
+    def _linearised(self, values: AtomValues) -> list[RestraintSlope | None]:
+        """Gradient and curvature of the restraints of every term."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared[0] is values and prepared[1] is self.terms:
+            return prepared[2]
+        return [None if term.restraints is None else term.restraints.linearise(values) for term in self.terms]
+
     def linearise(self, state: State, weight: float) -> list[LinearBlock]:
         """Gradient and curvature of every kind of parameter of the present stage, those of the experiment last.
 
@@ -232,8 +252,7 @@ class Objective:
         slope = self.composition.by_values(values, slope)
         blocks: list[LinearBlock] = []
         with self.timer("restraints"):
-            begun = [None if t.restraints is None else t.restraints.linearise(values) for t in self.terms]
-            for term, restraints in zip(self.terms, begun, strict=True):
+            for term, restraints in zip(self.terms, self._linearised(values), strict=True):
                 kind = term.kind
                 gradient = weight * kind.pull(values, slope)
                 extra = (weight * self.damping) * kind.pull_blocks(values, information)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,14 @@ class Refinement:
     weight: float
 
 
+@dataclass(frozen=True, slots=True)
+class RestraintsFound:
+    """Statistics of every kind of restraint, and the ``value`` of those that are refined against."""
+
+    records: list[RestraintRecord]
+    value: float
+
+
 def start(objective: Objective, options: RefineOptions) -> Refinement:
     """Regenerate hydrogens, fit scale and error model, and record cycle 0.
 
@@ -56,15 +65,16 @@ def start(objective: Objective, options: RefineOptions) -> Refinement:
             values, told = search_bodies(objective, objective.bodies, values)
             objective.notes += told
     state = objective.state(objective.regenerate_hydrogens(values))
-    _update(objective, state)
-    if objective.search_mask:
-        with objective.timer("solvent mask"):
-            objective.notes += optimise_mask(objective, state)
     weight = starting_weight(objective.experiment.reflections.d_min)
     if options.weight != "auto":
         weight = float(options.weight)
     refinement = Refinement(objective, state, [], [], weight)
-    _record(refinement, None, began)
+    with _beside_restraints(refinement) as restraints:
+        _update(objective, state)
+        if objective.search_mask:
+            with objective.timer("solvent mask"):
+                objective.notes += optimise_mask(objective, state)
+        _record(refinement, None, restraints, began)
     return refinement
 
 
@@ -87,8 +97,9 @@ def run_cycle(refinement: Refinement, options: RefineOptions) -> CycleRecord:
     moved = objective.regenerate_hydrogens(refinement.state.values)
     if _hydrogens_drifted(objective, moved.xyz - refinement.state.xyz):
         refinement.state = objective.state(moved)
-    _update(objective, refinement.state)
-    record = _record(refinement, outcome, began)
+    with _beside_restraints(refinement) as restraints:
+        _update(objective, refinement.state)
+        record = _record(refinement, outcome, restraints, began)
     if options.weight == "auto" and objective.stage.moves_atoms:
         previous = refinement.cycles[-2].rmsz_bond if len(refinement.cycles) > 1 else None
         # few data hold bonds tighter than the usual band, and no weight makes more of them: R_free would pay
@@ -112,7 +123,35 @@ def _update(objective: Objective, state: State) -> None:
         raise NumericalError("The model and the data cannot be scaled to each other; do they belong together?")
     if objective.overall_b:
         give_overall_b(objective, state)
-    objective.list_contacts(state.values)
+
+
+@contextmanager
+def _beside_restraints(refinement: Refinement) -> Iterator[Callable[[], RestraintsFound]]:
+    """List contacts and evaluate the restraints while the body fits and measures the data, which needs none of it."""
+    objective = refinement.objective
+    if objective.overall_b:  # the body moves every B
+        yield lambda: _find_restraints(refinement)
+        return
+    objective.scatterers(refinement.state.values)  # not by two at a time
+    with objective.backend.beside(lambda: _find_restraints(refinement)) as found:
+        yield found
+
+
+def _find_restraints(refinement: Refinement) -> RestraintsFound:
+    objective, values = refinement.objective, refinement.state.values
+    objective.list_contacts(values)
+    with objective.timer("statistics"):
+        whole, is_aniso = objective.whole(values), objective.composition.is_aniso
+        if objective.copies is not None:
+            is_aniso = objective.copies.ncs.each(is_aniso)
+        records = restraint_statistics(
+            whole.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, whole.b_iso,
+            objective.tensors, tensors_of(whole, is_aniso),
+        )
+        value = objective.restraints(values)
+    if objective.backend.concurrent:
+        objective.prepare(values, len(refinement.cycles) + 1)
+    return RestraintsFound(records, value)
 
 
 def _step(refinement: Refinement) -> StepOutcome:
@@ -134,24 +173,21 @@ def _step(refinement: Refinement) -> StepOutcome:
         return step(objective.backend, blocks, value, evaluate, length=objective.length)
 
 
-def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -> CycleRecord:
-    objective, state = refinement.objective, refinement.state
+def _record(
+    refinement: Refinement, outcome: StepOutcome | None, restraints: Callable[[], RestraintsFound], began: float
+) -> CycleRecord:
+    objective = refinement.objective
     experiment = objective.experiment
     with objective.timer("statistics"):
         work, free = experiment.work, experiment.free
         agreed, tested = experiment.agreement()
-        whole, is_aniso = objective.whole(state.values), objective.composition.is_aniso
-        if objective.copies is not None:
-            is_aniso = objective.copies.ncs.each(is_aniso)
-        refinement.restraints = restraint_statistics(
-            whole.xyz, objective.topology, objective.geometry, objective.nonbonded, objective.adp, whole.b_iso,
-            objective.tensors, tensors_of(whole, is_aniso),
-        )
-        by_kind = {record.kind: record for record in refinement.restraints}
-        bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))
         total = experiment.backend.total
         ll_work = total(experiment.evaluate_fit(work).minus_ll)
         ll_free = total(experiment.evaluate_fit(free).minus_ll) if len(free) else None
+        found = restraints()
+        refinement.restraints = found.records
+        by_kind = {record.kind: record for record in refinement.restraints}
+        bond, angle, chiral = (by_kind.get(kind) for kind in ("bond", "angle", "chiral"))
         record = CycleRecord(
             cycle=len(refinement.cycles),
             r_work=agreed.r,
@@ -160,7 +196,7 @@ def _record(refinement: Refinement, outcome: StepOutcome | None, began: float) -
             r_free_plain=tested.r_plain,
             cc_work=agreed.cc,
             cc_free=tested.cc,
-            target=refinement.weight * ll_work + objective.restraints(state.values),
+            target=refinement.weight * ll_work + found.value,
             ll_work=ll_work / len(work),
             ll_free=None if ll_free is None else ll_free / len(free),
             weight=refinement.weight,

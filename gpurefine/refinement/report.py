@@ -98,6 +98,7 @@ def final_report(
             device=device,
             anisotropy=anisotropy(state.values.u_aniso[heavy & objective.composition.is_aniso]),
             timing=objective.timer.seconds,
+            timing_beside=objective.timer.beside,
             ncs=ncs,
             messages=messages,
         )

@@ -55,7 +55,7 @@ def test_every_operation_runs_in_the_warm_up(backend: Backend, monkeypatch: pyte
 
         monkeypatch.setattr(type(backend), name, spy)
     warm_up(backend)
-    assert called == set(OPERATIONS)
+    assert called == set(OPERATIONS) - {"beside"}  # has nothing to compile
 
 
 def test_compiling_twice_costs_nothing() -> None:

@@ -227,8 +227,8 @@ def test_json(tmp_path, report, config, dataset):
     write_json(path, report, config, "gpurefine refine é", dataset)
     tree = json.loads(path.read_text(encoding="ascii"), parse_constant=lambda word: pytest.fail(word))
     required = (
-        "program version device command input cycles shells outliers scale timing n_work n_free free_value d_min "
-        "twin tls"
+        "program version device command input cycles shells outliers scale timing timing_beside n_work n_free "
+        "free_value d_min twin tls"
     )
     assert set(required.split()) <= set(tree)
     assert tree["program"] == "gpurefine" and tree["command"].endswith("é") and tree["twin"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -24,6 +25,21 @@ def test_a_phase_that_goes_on_counts_up_to_now(monkeypatch: pytest.MonkeyPatch) 
     timer = Timer()
     with timer("output"):
         assert timer.table() == {"output": 3.0, "total": 4.0}
+
+
+def test_what_another_thread_does_meanwhile_is_told_apart() -> None:
+    timer = Timer()
+
+    def meanwhile() -> None:
+        with timer("contacts"), timer("restraints"):
+            time.sleep(0.02)
+
+    with timer("scale"):
+        other = threading.Thread(target=meanwhile)
+        other.start()
+        other.join()
+    assert set(timer.table()) == {"scale", "total"} and timer.seconds["scale"] >= 0.02
+    assert set(timer.beside) == {"contacts", "restraints"} and timer.beside["restraints"] >= 0.02
 
 
 def test_age_of_a_process_grows() -> None:

@@ -11,6 +11,7 @@ from ..ops_twin_members import HostTwinMembers
 from . import memory
 from .adp import AdpOps
 from .anomalous import AnomalousOps
+from .beside import BesideOps
 from .density import DensityOps
 from .hydrogens import HydrogenOps
 from .information import InformationOps
@@ -29,7 +30,7 @@ from .twin import TwinOps
 class CpuBackend(
     DensityOps, InformationOps, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
     HydrogenOps, PairListOps, AdpOps, SolveOps, ReflectionOps, HostCurves, HostFriedel, HostDerivative,
-    HostTwinMembers,
+    HostTwinMembers, BesideOps,
 ):
     """Performs every operation of the table on the CPU."""
 

@@ -76,7 +76,7 @@ class DensityOps(Threads):
         step = float(np.linalg.norm(plan.orth[:, 2])) / plan.shape[2]
         width = int(2.0 * float(args[5].max()) / step) + 3 * LANES
         n_gauss = args[3].shape[1]
-        return np.empty((shares(plan.shape[0], self.threads), 6 * GAUSSIANS + (3 * n_gauss + 6) * width), np.float32)
+        return np.empty((shares(plan.shape[0], self.ready), 6 * GAUSSIANS + (3 * n_gauss + 6) * width), np.float32)
 
     @staticmethod
     def _check_rows(plan: DensityPlan, radius: NDArray[np.float64]) -> None:
@@ -91,7 +91,7 @@ class DensityOps(Threads):
             grid = memory.empty("map", plan.shape, np.float32)
             density_iso.spread(grid, *args, self._scratch(plan, args))
         else:
-            grid = memory.zeros("map", plan.shape, np.float32, self.threads)
+            grid = memory.zeros("map", plan.shape, np.float32, self.ready)
         index, args, reach2 = self._anisotropic(plan, atoms)
         if len(index):
             density_aniso.spread(grid, *self._in_grid_units(plan, args)[0], reach2, SLAB)
@@ -107,7 +107,7 @@ class DensityOps(Threads):
         v_weight: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float32]:
         """J v of the density: its change for shifts v_xyz (n, 3), v_b (n,), v_u (n, 6), v_weight (n,)."""
-        grid = memory.zeros("map", plan.shape, np.float32, self.threads)
+        grid = memory.zeros("map", plan.shape, np.float32, self.ready)
         relative = np.zeros(len(atoms.weight))
         if v_weight is not None:
             np.divide(v_weight, atoms.weight, out=relative, where=atoms.weight != 0.0)
@@ -145,7 +145,7 @@ class DensityOps(Threads):
 
     def map_to_hkl(self, plan: FourierPlan, density: NDArray[np.float32]) -> NDArray[np.complex128]:
         """Structure factors (n,) of the crystal from the density of its asymmetric unit."""
-        half = transforms.forward(density, transforms.columns(plan), self.threads)
+        half = transforms.forward(density, transforms.columns(plan), self.ready)
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
         out = np.empty(len(plan.hkl), np.complex128)
         fourier.extract(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, out)
@@ -156,7 +156,7 @@ class DensityOps(Threads):
         self.use(0.02 * len(plan.hkl) * len(plan.rotations))
         half = memory.empty("spectrum", (plan.shape[0], *transforms.columns(plan)), np.complex64)
         fourier.insert(half, plan.hkl, plan.rotations, plan.translations24, plan.factor, gradient)
-        return transforms.backward(half, plan.shape, self.threads)
+        return transforms.backward(half, plan.shape, self.ready)
 
     def direct_summation(
         self, plan: DensityPlan, fourier_plan: FourierPlan, atoms: Scatterers, n_centring: int

@@ -22,5 +22,5 @@ class InformationOps(Threads, ShellProducts):
         def part(rows: slice) -> None:
             out[rows] = ShellProducts.shell_products(self, b[rows], kind[rows], s2, form, columns)
 
-        in_chunks(part, len(b), ROWS, self.threads)
+        in_chunks(part, len(b), ROWS, self.ready)
         return out

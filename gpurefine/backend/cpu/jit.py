@@ -1,7 +1,8 @@
 """Compilation by numba, with machine code kept on disk.
 
-``njit`` is numba's with one difference for functions that have ``cache=True``: what is on disk is loaded without first
-making numba ready to compile, which would take a quarter of a second of every run although there is nothing to compile.
+``njit`` is numba's with two differences.  Compiled code lets Python's other threads run.  Of functions that have
+``cache=True`` what is on disk is loaded without first making numba ready to compile, which would take a quarter of a
+second of every run although there is nothing to compile.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(**options)(function)
+        dispatcher = numba.njit(nogil=True, **options)(function)
         if cache:
             dispatcher._cache = KeptCode(function)
         return dispatcher

@@ -107,7 +107,7 @@ class MaskOps(Threads):
         self.use(0.008 * float(np.prod(shape)))
         mask = np.ones((nu * nv, nw), np.int8)
         reciprocal = np.linalg.norm(np.linalg.inv(orth), axis=1)
-        slabs = shares(nu, self.threads)
+        slabs = shares(nu, self.ready)
         _mark(mask, nu, nv, orth, fractional - np.floor(fractional), reciprocal, radius, slabs)
         first, begin, end = find_runs(mask)
         offsets = ball(shape, orth, shrink_radius)
@@ -118,4 +118,4 @@ class MaskOps(Threads):
         least = min_volume * float(np.prod(shape)) / abs(float(np.linalg.det(orth)))
         if len(size) and size.min() < least:
             clear_runs(mask, first, begin, end, size, least)
-        return converted("map", mask.reshape(shape), np.float32, self.threads)
+        return converted("map", mask.reshape(shape), np.float32, self.ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -32,17 +33,40 @@ def start_threads() -> None:
             os.environ.pop(SPIN_VARIABLE, None)
 
 
+_here = threading.local()
+
+
+def mark_helper() -> None:
+    """Say that the calling thread is the one that works beside another."""
+    _here.helps = True
+
+
+def is_helper() -> bool:
+    """Whether the calling thread is the one that works beside another."""
+    return getattr(_here, "helps", False)
+
+
 class Threads:
-    """Sets numba's thread count for the operations of a backend; every result has the same bits for any count."""
+    """Sets numba's thread count for the operations of a backend; every result has the same bits for any count.
+
+    Attributes:
+        threads: of both together; lent: those of them that the thread has which works beside the caller's.
+    """
 
     threads: int
+    lent: int = 0
+
+    @property
+    def ready(self) -> int:
+        """Threads that an operation of the calling thread may use now."""
+        return max(1, self.lent if is_helper() else self.threads - self.lent)
 
     def use(self, microseconds: float) -> None:
         """Prepare for an operation that one core would spend ``microseconds`` on."""
-        nb.set_num_threads(self.threads if microseconds >= WORTHWHILE else 1)
+        nb.set_num_threads(self.ready if microseconds >= WORTHWHILE else 1)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that wait for work: starting new ones takes as long as the Fourier transform of a small map."""
     return ThreadPoolExecutor(threads)

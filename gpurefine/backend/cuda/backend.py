@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..ops_beside import OneAfterTheOther
 from .data_slopes import DataSlopeOps
 from .density import DensityOps
 from .derivative import DerivativeOps
@@ -22,7 +23,7 @@ from .twin_members import TwinMemberOps
 class CudaBackend(
     DensityOps, InformationOps, PhasedOps, IntensityOps, TwinMemberOps, SirasOps, FriedelOps, DerivativeOps,
     DataSlopeOps, ShellOps, MaskOps,
-    ScaleOps, RestraintOps, SolveOps,
+    ScaleOps, RestraintOps, SolveOps, OneAfterTheOther,
 ):
     """Performs every operation of the table on a device."""
 

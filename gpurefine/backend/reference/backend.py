@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..ops_beside import OneAfterTheOther
 from ..ops_curves import HostCurves
 from ..ops_derivative import HostDerivative
 from ..ops_friedel import HostFriedel
@@ -24,6 +25,7 @@ from .twin import TwinOps
 class ReferenceBackend(
     DensityOps, ShellProducts, TargetOps, IntensityOps, TwinOps, PhasedOps, AnomalousOps, MaskOps, ScaleOps,
     RestraintOps, AdpOps, SolveOps, HostReflections, HostCurves, HostFriedel, HostDerivative, HostTwinMembers,
+    OneAfterTheOther,
 ):
     """Performs every operation of the table by its definition."""
 
