@@ -52,6 +52,7 @@ class ScaleFit:
         # of a residual that counts as one: differences that are only rounding do not weigh without bounds
         self._rounding = 1e-10 * self._sum / max(len(self.s), 1)
         self.hold_mask = hold_mask
+        self._known: tuple[Scale, ScaleFactors] | None = None
 
     def thinned(self) -> ScaleFit:
         """The same fit on at most :data:`THINNED` reflections, evenly taken."""
@@ -112,7 +113,10 @@ class ScaleFit:
         return system, names
 
     def _factors(self, scale: Scale) -> ScaleFactors:
-        return self.scaling.backend.scale_factors(self.local.curve(scale), self.f_protein, False)
+        """Of ``scale``; those of the last one, which a step is next taken from, are kept."""
+        if self._known is None or self._known[0] is not scale:
+            self._known = scale, self.scaling.backend.scale_factors(self.local.curve(scale), self.f_protein, False)
+        return self._known[1]
 
     def loss(self, scale: Scale) -> float:
         """Σ|F_o − |F_total|| / Σ F_o over the working reflections."""

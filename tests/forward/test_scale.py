@@ -176,6 +176,24 @@ def test_warm_start_follows_a_change() -> None:
         assert residual(fit, warm, data, f_obs, data.work) < 0.018
 
 
+def test_factors_of_a_scale_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step was accepted for is what the next one starts from."""
+    data, backend = simulate(), create("cpu", 1)
+    fit = data.scaling("smooth", backend=backend)
+    first = fit.fit(data.observe(truth(fit)), data.f_protein, data.f_mask, data.work, None)
+    f_obs = data.observe(replace(truth(fit), b_overall=9.0, k_sol=0.33))
+    asked: list[Any] = []
+    plain = type(backend).scale_factors
+
+    def spy(self: Any, curve: Any, near: Any, parts: bool) -> Any:
+        asked.append((curve.log_k, curve.b_overall, curve.tensor.tobytes(), len(near), parts))
+        return plain(self, curve, near, parts)
+
+    monkeypatch.setattr(type(backend), "scale_factors", spy)
+    fit.fit(f_obs, data.f_protein, data.f_mask, data.work, first)
+    assert len(asked) > 2 and len(set(asked)) == len(asked)
+
+
 def test_parameter_at_its_bound_does_not_mislead_the_others() -> None:
     """Data that ask for negative solvent get none, and then the very scale that a fit without solvent finds."""
     data = simulate()
@@ -292,3 +310,13 @@ def test_normal_equations_by_central_differences_and_by_definition(backend: Any)
     other = create("reference").scale_equations(data, floor)
     np.testing.assert_allclose(equations.normal, other.normal, rtol=1e-9, atol=1e-9 * rms(other.normal))
     np.testing.assert_allclose(equations.right, other.right, rtol=1e-9, atol=1e-9 * rms(other.right))
+
+
+@pytest.mark.parametrize(("n_mask", "n_iso", "by_mask"), [(0, 5, 2), (5, 0, 0), (0, 0, 2), (0, 0, 0)])
+def test_normal_equations_of_fewer_kinds_of_parameters(backend: Any, n_mask: int, n_iso: int, by_mask: int) -> None:
+    data = system()
+    data = replace(data, n_mask=n_mask, n_iso=n_iso, by_mask=np.ascontiguousarray(data.by_mask[:, :by_mask]))
+    found, other = (each.scale_equations(data, 0.05) for each in (backend, create("reference")))
+    assert found.right.shape == (data.n_parameters,) == (5 + by_mask + n_mask + n_iso,)
+    np.testing.assert_allclose(found.normal, other.normal, rtol=1e-9, atol=1e-9 * rms(other.normal))
+    np.testing.assert_allclose(found.right, other.right, rtol=1e-9, atol=1e-9 * rms(other.right))

@@ -13,6 +13,7 @@ from ..plans import LikelihoodResult, SigmaaResult
 from .bessel import log_cosh
 from .bessel_table import quick_log_i0e_and_ratio
 from .jit import njit
+from .modulus import modulus
 from .rows import Array
 from .threads import Threads
 
@@ -34,7 +35,7 @@ def _rice(
 ) -> None:
     for n in nb.prange(len(f_obs)):
         fo = f_obs[n]
-        fc = abs(f_calc[n])
+        fc = modulus(f_calc[n])
         dfc = d[n] * fc
         if centric[n]:
             total = sigma[n] ** 2 + epsilon[n] * s[n]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ops_reflections import F64, Array, Groups, Hats, HostReflections, Index, ScaleCurve, ScaleFactors
 from .jit import njit
+from .modulus import modulus
 from .rows import Array as Argument
 from .threads import Threads
 
@@ -197,7 +198,7 @@ def _product(values: Argument, factor: Argument, power: int, out: Argument) -> N
 @njit(parallel=True, cache=True)
 def _magnitude(values: Argument, out: Argument) -> None:
     for i in nb.prange(len(out)):
-        out[i] = abs(values[i])
+        out[i] = modulus(values[i])
 
 
 _NONE = np.zeros((2, 0))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..plans import ScaleEquations, ScaleSystem
 from .jit import njit
+from .modulus import modulus
 from .rows import Array
 from .threads import Threads
 
@@ -24,7 +25,7 @@ def _residuals(
     for chunk in nb.prange(CHUNKS):
         total = 0.0
         for n in range(chunk * size // CHUNKS, (chunk + 1) * size // CHUNKS):
-            residual = f_obs[n] - factor[n] * abs(f_protein[n] + k_mask[n] * f_mask[n])
+            residual = f_obs[n] - factor[n] * modulus(f_protein[n] + k_mask[n] * f_mask[n])
             total += abs(residual)
             out[n] = abs(residual) if absolute else residual
         sums[chunk] = total
@@ -36,43 +37,50 @@ def _accumulate(
     mask_left: Array, mask_weight: Array, n_mask: int, iso_left: Array, iso_weight: Array, n_iso: int, floor: float,
     normal: Array, right: Array,
 ) -> None:
+    """``normal`` and ``right`` of each part: rows not below the column, in the order of the parameters.
+
+    A reflection knows all of the first parameters and two neighbours of the mask's and of the isotropic knots.
+    """
     size = len(f_obs)
-    n_common, n_by_mask = common.shape[1], by_mask.shape[1]
-    first_mask = n_common + n_by_mask
-    first_iso = first_mask + n_mask
+    n_common, n_dense = common.shape[1], common.shape[1] + by_mask.shape[1]
+    first_iso = n_dense + n_mask
     for chunk in nb.prange(CHUNKS):
-        value = np.zeros(n_common + n_by_mask + 4)
-        place = np.zeros(n_common + n_by_mask + 4, np.int64)
+        value, knot, place = np.zeros(n_dense), np.zeros(4), np.zeros(4, np.uint64)
         h, g = normal[chunk], right[chunk]
         for n in range(chunk * size // CHUNKS, (chunk + 1) * size // CHUNKS):
             inner = f_protein[n] + k_mask[n] * f_mask[n]
-            length = abs(inner)
+            length = modulus(inner)
             amplitude = factor[n] * length
             residual = f_obs[n] - amplitude
             weight = 1.0 / max(abs(residual), floor)
             slope = 0.0
             if length > 0.0:
                 slope = factor[n] * (inner.real * f_mask[n].real + inner.imag * f_mask[n].imag) / length
-            count = 0
             for k in range(n_common):
-                value[count], place[count] = amplitude * common[n, k], k
-                count += 1
-            for k in range(n_by_mask):
-                value[count], place[count] = slope * by_mask[n, k], n_common + k
-                count += 1
+                value[k] = amplitude * common[n, k]
+            for k in range(n_common, n_dense):
+                value[k] = slope * by_mask[n, k - n_common]
+            count = 0
             if n_mask > 0:
-                value[count], place[count] = slope * (1.0 - mask_weight[n]), first_mask + mask_left[n]
-                value[count + 1], place[count + 1] = slope * mask_weight[n], first_mask + mask_left[n] + 1
-                count += 2
+                knot[0], place[0] = slope * (1.0 - mask_weight[n]), n_dense + mask_left[n]
+                knot[1], place[1] = slope * mask_weight[n], n_dense + mask_left[n] + 1
+                count = 2
             if n_iso > 0:
-                value[count], place[count] = amplitude * (1.0 - iso_weight[n]), first_iso + iso_left[n]
-                value[count + 1], place[count + 1] = amplitude * iso_weight[n], first_iso + iso_left[n] + 1
+                knot[count], place[count] = amplitude * (1.0 - iso_weight[n]), first_iso + iso_left[n]
+                knot[count + 1], place[count + 1] = amplitude * iso_weight[n], first_iso + iso_left[n] + 1
                 count += 2
-            for i in range(count):
-                scaled = weight * value[i]
-                g[place[i]] += scaled * residual
+            for i in range(n_dense):
+                scaled, row = weight * value[i], h[i]
+                g[i] += scaled * residual
                 for j in range(i + 1):
-                    h[place[i], place[j]] += scaled * value[j]
+                    row[j] += scaled * value[j]
+            for i in range(count):
+                scaled, row = weight * knot[i], h[place[i]]
+                g[place[i]] += scaled * residual
+                for j in range(n_dense):
+                    row[j] += scaled * value[j]
+                for j in range(i + 1):
+                    row[place[j]] += scaled * knot[j]
 
 
 class ScaleOps(Threads):
