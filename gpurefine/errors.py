@@ -77,11 +77,15 @@ class Status(Enum):
 def interruptions() -> Iterator[None]:
     """Raise a KeyboardInterrupt as such although it came while compiled code was being called.
 
-    The interpreter makes a SystemError of an exception that a called function leaves behind beside its result.
+    The interpreter makes a SystemError of an exception that a called function leaves behind beside its result, and
+    another of this one in the function that had called it.
     """
     try:
         yield
     except SystemError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            raise error.__cause__ from None
+        cause: BaseException | None = error
+        while isinstance(cause, SystemError):
+            cause = cause.__cause__
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
         raise
