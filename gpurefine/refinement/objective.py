@@ -230,15 +230,14 @@ class Objective:
             return
         terms = self._stage_of(cycle).terms
         with self.timer("restraints"):
-            begun = [None if term.restraints is None else term.restraints.linearise(values) for term in terms]
-            self._prepared = values, terms, begun
+            self._prepared = values, terms, _linearised(terms, values)
 
-    def _linearised(self, values: AtomValues) -> list[RestraintSlope | None]:
-        """Gradient and curvature of the restraints of every term."""
+    def _slopes(self, values: AtomValues) -> list[RestraintSlope | None]:
+        """Gradient and curvature of the restraints of every term, as prepared if they were for this."""
         prepared, self._prepared = self._prepared, None
         if prepared is not None and prepared[0] is values and prepared[1] is self.terms:
             return prepared[2]
-        return [None if term.restraints is None else term.restraints.linearise(values) for term in self.terms]
+        return _linearised(self.terms, values)
 
     def linearise(self, state: State, weight: float) -> list[LinearBlock]:
         """Gradient and curvature of every kind of parameter of the present stage, those of the experiment last.
@@ -252,7 +251,7 @@ class Objective:
         slope = self.composition.by_values(values, slope)
         blocks: list[LinearBlock] = []
         with self.timer("restraints"):
-            for term, restraints in zip(self.terms, self._linearised(values), strict=True):
+            for term, restraints in zip(self.terms, self._slopes(values), strict=True):
                 kind = term.kind
                 gradient = weight * kind.pull(values, slope)
                 extra = (weight * self.damping) * kind.pull_blocks(values, information)
@@ -269,3 +268,8 @@ class Objective:
         for data, own in zip(self.data_kinds, data_slopes(self.experiment, self.data_kinds), strict=True):
             blocks.append(LinearBlock(weight * own.gradient[None], [], weight * own.information[None], data.limit))
         return blocks
+
+
+def _linearised(terms: Sequence[Term], values: AtomValues) -> list[RestraintSlope | None]:
+    """Gradient and curvature of the restraints of every term."""
+    return [None if term.restraints is None else term.restraints.linearise(values) for term in terms]

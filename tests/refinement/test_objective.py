@@ -59,25 +59,25 @@ def test_restraints_are_linearised_ahead_for_the_next_cycle_only(
     plain = PositionTerms.linearise
     monkeypatch.setattr(PositionTerms, "linearise", lambda self, at: calls.append(at) or plain(self, at))
     objective.enter(3)
-    asked = objective._linearised(values)
+    asked = objective._slopes(values)
     objective.prepare(values, 3)
     assert len(calls) == 2
-    ahead = objective._linearised(values)
+    ahead = objective._slopes(values)
     assert len(calls) == 2  # what was prepared
     for one, other in zip(asked, ahead, strict=True):
         np.testing.assert_array_equal(one.gradient(), other.gradient())
         for left, right in zip(one.matrices(), other.matrices(), strict=True):
             np.testing.assert_array_equal(left.off, right.off)
-    objective._linearised(values)
+    objective._slopes(values)
     assert len(calls) == 3  # once
     objective.prepare(values, 3)
-    objective._linearised(replace(values))
+    objective._slopes(replace(values))
     assert len(calls) == 5  # not of another model
     objective.prepare(values, 4)
     assert len(calls) == 5  # there is no such cycle
     objective.prepare(values, 2)
     assert len(calls) == 5  # bodies have no restraints
-    objective._linearised(values)
+    objective._slopes(values)
     assert len(calls) == 6  # and what was prepared for them is not for atoms
 
 

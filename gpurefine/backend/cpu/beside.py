@@ -7,7 +7,7 @@ cores that do different things, the data and the restraints, need nothing of eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
@@ -52,18 +52,17 @@ class BesideOps(Threads):
         self.lent = self.threads // 2
         future = _helper().submit(lent_work)
 
-        def result() -> T:
+        def ended() -> Future[T]:
             self.lent = self.threads
             try:
-                return future.result()
+                wait([future])
             finally:
                 self.lent = 0
+            return future
 
         try:
-            yield result
+            yield lambda: ended().result()
         except BaseException:
-            self.lent = self.threads
-            future.exception()  # what the body has met is what is told
-            self.lent = 0
+            ended()  # what the body has met is what is told
             raise
-        result()
+        ended().result()
